@@ -1,0 +1,162 @@
+package govern
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seedbed-dev/seedbed/internal/effect"
+	"github.com/seedbed-dev/seedbed/internal/forge"
+	"github.com/seedbed-dev/seedbed/internal/policy"
+	"github.com/seedbed-dev/seedbed/internal/rundir"
+	"github.com/seedbed-dev/seedbed/internal/seed"
+	"github.com/seedbed-dev/seedbed/internal/task"
+)
+
+// claims applies what plan proposed, issue by issue. A task counts as accepted
+// only when this run holds its lease; one that somebody else took is dropped
+// without a trace.
+func (g *governor) claims(ctx context.Context, d *rundir.Dir) ([]TaskReport, error) {
+	var proposal effect.Proposal
+	if _, err := d.ReadJSON(rundir.EffectsFile, &proposal); err != nil {
+		return nil, err
+	}
+	var tasks []task.Task
+	if _, err := d.ReadJSON(rundir.TasksFile, &tasks); err != nil {
+		return nil, err
+	}
+	for _, e := range proposal.Effects {
+		if err := effect.Allowed(e.Stage, e.Kind); err != nil {
+			return nil, err
+		}
+	}
+	var reports []TaskReport
+	for _, issue := range issuesOf(proposal.Effects) {
+		rep, err := g.claim(ctx, issue, proposal.Effects, tasks, d)
+		if err != nil {
+			return reports, err
+		}
+		reports = append(reports, rep)
+	}
+	return reports, nil
+}
+
+func (g *governor) claim(ctx context.Context, issue int, all []effect.Effect, tasks []task.Task, d *rundir.Dir) (TaskReport, error) {
+	rep := TaskReport{Issue: issue, State: "released", Outcome: rundir.NothingToDo}
+	t, isTask := find(tasks, issue)
+	if isTask {
+		rep.Title, rep.task = t.Title, t
+		s, err := g.seedAt(ctx, t.Base)
+		if err != nil {
+			return rep, err
+		}
+		if why, err := g.unauthorised(ctx, s, t); err != nil || why != "" {
+			rep.State, rep.Message = "waiting", why
+			return rep, err
+		}
+	}
+	_, err := g.apply(ctx, policy.Approved{}, of(issue, all))
+	switch {
+	case errors.Is(err, effect.ErrTaken):
+		rep.State, rep.Message = "taken", err.Error()
+		return rep, nil
+	case err != nil:
+		return rep, err
+	case isTask:
+		rep.State, rep.Outcome, rep.Message = "accepted", rundir.Succeeded, fmt.Sprintf("#%d accepted · lease taken · comment on #%d", issue, issue)
+	}
+	return rep, nil
+}
+
+// unauthorised asks the forge anew whether a task may be worked on, and says
+// why not.
+func (g *governor) unauthorised(ctx context.Context, s *seed.Seed, t task.Task) (string, error) {
+	if g.DryRun != nil {
+		return "", nil // nothing will be written, so nobody's leave is needed
+	}
+	issue, err := g.Forge.Issue(ctx, t.Issue)
+	if err != nil {
+		return "", fmt.Errorf("reading issue #%d: %w", t.Issue, err)
+	}
+	if issue.State != "open" {
+		return fmt.Sprintf("#%d is closed", t.Issue), nil
+	}
+	if issue.HasLabel(task.PauseLabel) {
+		return fmt.Sprintf("#%d is held (%s)", t.Issue, task.PauseLabel), nil
+	}
+	if task.Words(issue.Title, issue.Body) != t.WordsDigest {
+		return fmt.Sprintf("#%d was edited after it was approved; put the label on again", t.Issue), nil
+	}
+	grant, err := g.grant(ctx, s, issue)
+	if err != nil {
+		return "", err
+	}
+	if grant.Refusal != "" {
+		return fmt.Sprintf("#%d %s; %s", t.Issue, grant.Refusal, grant.Hint), nil
+	}
+	return "", nil
+}
+
+func (g *governor) grant(ctx context.Context, s *seed.Seed, issue forge.Issue) (task.Grant, error) {
+	events, err := g.Forge.Timeline(ctx, issue.Number)
+	if err != nil {
+		return task.Grant{}, fmt.Errorf("reading the timeline of #%d: %w", issue.Number, err)
+	}
+	grant := task.LastGrant(events, s.AutomationContract.TaskLabels.Triggers, issue)
+	if grant.Refusal != "" {
+		return grant, nil
+	}
+	perm, err := g.permission(ctx, grant.By.Login)
+	if err != nil {
+		return grant, err
+	}
+	edits, err := g.Forge.Edits(ctx, issue.Number)
+	if err != nil {
+		return grant, fmt.Errorf("reading when #%d was edited: %w", issue.Number, err)
+	}
+	return grant.Checked(perm, edits), nil
+}
+
+func (g *governor) permission(ctx context.Context, login string) (forge.Permission, error) {
+	if p, ok := g.perms[login]; ok {
+		return p, nil
+	}
+	p, err := g.Forge.Permission(ctx, login)
+	if err != nil && !errors.Is(err, forge.ErrNotFound) {
+		return p, fmt.Errorf("reading what %s may do: %w", login, err)
+	}
+	g.perms[login] = p
+	return p, nil
+}
+
+func find(tasks []task.Task, issue int) (task.Task, bool) {
+	for _, t := range tasks {
+		if t.Issue == issue {
+			return t, true
+		}
+	}
+	return task.Task{}, false
+}
+
+// issuesOf lists the issues that plan's effects are about, in their order.
+func issuesOf(list []effect.Effect) []int {
+	seen := map[int]bool{}
+	var issues []int
+	for _, e := range list {
+		if n := effect.IssueOf(e); n != 0 && e.Stage == effect.Plan && !seen[n] {
+			seen[n] = true
+			issues = append(issues, n)
+		}
+	}
+	return issues
+}
+
+func of(issue int, list []effect.Effect) []effect.Effect {
+	var mine []effect.Effect
+	for _, e := range list {
+		if e.Stage == effect.Plan && effect.IssueOf(e) == issue {
+			mine = append(mine, e)
+		}
+	}
+	return mine
+}
