@@ -9,7 +9,7 @@ ARGS    ?=
 RACE    ?=
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/seedbed ./cmd/seedbed
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/seedbed ./cmd/seedbed
 
 demo: build
 	@bin/seedbed demo $(ARGS)

@@ -20,7 +20,7 @@ func (w *world) implement(ctx context.Context, m *modelFlags) error {
 		if err != nil {
 			return rundir.Stage{}, err
 		}
-		box, err := w.runnerFor(s)
+		box, err := w.runnerFor(s, dir.Run.Job)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
@@ -39,7 +39,7 @@ func (w *world) test(ctx context.Context, from string) error {
 		}
 	}
 	return w.stage(ctx, "test", func(dir *rundir.Dir, s *seed.Seed, repo workspace) (rundir.Stage, error) {
-		box, err := w.runnerFor(s)
+		box, err := w.runnerFor(s, dir.Run.Job)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
@@ -83,8 +83,8 @@ func (w *world) review(ctx context.Context, m *modelFlags) error {
 }
 
 // runnerFor gives the sandbox as the stages' port; nil stays nil.
-func (w *world) runnerFor(s *seed.Seed) (check.Runner, error) {
-	box, err := w.checkRunner(s)
+func (w *world) runnerFor(s *seed.Seed, job string) (check.Runner, error) {
+	box, err := w.checkRunner(s, job)
 	if err != nil || box == nil {
 		return nil, err
 	}

@@ -47,9 +47,9 @@ func (w *world) model(s *seed.Seed, dir *rundir.Dir, m *modelFlags) (llm.Complet
 	if err != nil {
 		return nil, err
 	}
-	metered := &llm.Metered{Inner: inner, Ledgers: []*budget.Ledger{ledger}, MaxOutput: maxOutput(s)}
-	saved := saving{inner: metered, ledger: ledger, dir: dir}
-	replayed, err := w.replayed(saved, dir, m)
+	metered := &llm.Metered{Inner: inner, Ledgers: []*budget.Ledger{ledger}, MaxOutput: maxOutput(s),
+		Save: func() error { return saveLedger(ledger, dir) }}
+	replayed, err := w.replayed(metered, dir, m)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,8 @@ func (w *world) model(s *seed.Seed, dir *rundir.Dir, m *modelFlags) (llm.Complet
 		w.tell("the transcript's last line was cut short and is dropped (%d bytes)", cut)
 	}
 	w.closers = append(w.closers, func() { out.Close() })
-	return &llm.Transcribed{Inner: replayed, Out: out, Privacy: llm.Privacy(s.Privacy.Transcript), Redactor: w.redactor(), Now: w.now}, nil
+	transcribed := &llm.Transcribed{Inner: replayed, Out: out, Privacy: llm.Privacy(s.Privacy.Transcript), Redactor: w.redactor(), Now: w.now}
+	return byRole{transcribed, s.Model}, nil // outermost: another model is another request
 }
 
 func (w *world) endpoint(s *seed.Seed, dir *rundir.Dir, m *modelFlags) (llm.Completer, error) {
@@ -77,7 +78,7 @@ func (w *world) endpoint(s *seed.Seed, dir *rundir.Dir, m *modelFlags) (llm.Comp
 	if err != nil {
 		return nil, err
 	}
-	return byRole{client, s.Model}, nil
+	return client, nil
 }
 
 // recording opens a hand-written recording and strikes out what the run's
@@ -146,20 +147,8 @@ func taskLedger(s *seed.Seed, dir *rundir.Dir) (*budget.Ledger, error) {
 	return budget.Load("task", limits, data)
 }
 
-// saving stores the ledger after each call, so that a process that dies next
-// has been charged for what it used.
-type saving struct {
-	inner  llm.Completer
-	ledger *budget.Ledger
-	dir    *rundir.Dir
-}
-
-// Complete implements llm.Completer.
-func (s saving) Complete(ctx context.Context, req llm.Request) (llm.Reply, error) {
-	reply, err := s.inner.Complete(ctx, req)
-	return reply, errors.Join(err, saveLedger(s.ledger, s.dir))
-}
-
+// saveLedger stores the count after each reservation and settlement, so that a
+// process that dies next has been charged for what it held.
 func saveLedger(l *budget.Ledger, dir *rundir.Dir) error {
 	data, err := l.Save()
 	if err != nil {

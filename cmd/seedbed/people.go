@@ -10,7 +10,7 @@ import (
 )
 
 func peopleCommands(w *world) []*cobra.Command {
-	return []*cobra.Command{demoCommand(w)}
+	return []*cobra.Command{demoCommand(w), rehearseCommand(w)}
 }
 
 func demoCommand(w *world) *cobra.Command {

@@ -18,7 +18,7 @@ import (
 )
 
 func stepCommands(w *world) []*cobra.Command {
-	return []*cobra.Command{planCommand(w), implementCommand(w), testCommand(w), reviewCommand(w), governCommand(w), runCommand(w)}
+	return []*cobra.Command{planCommand(w), implementCommand(w), testCommand(w), reviewCommand(w), governCommand(w), deployCommand(w), runCommand(w)}
 }
 
 func defaultRunDir(w *world) string {
@@ -153,8 +153,8 @@ func (w *world) baseClone(ctx context.Context, commit string) (*git.Repo, error)
 
 // runner of commands for stages; nil with a nil error when the machine has no
 // sandbox, which the stage reports as its outcome.
-func (w *world) checkRunner(s *seed.Seed) (*sandbox.Sandbox, error) {
-	box, err := w.sandboxFor(s)
+func (w *world) checkRunner(s *seed.Seed, job string) (*sandbox.Sandbox, error) {
+	box, err := w.sandboxFor(s, job)
 	if errors.Is(err, sandbox.ErrUnavailable) {
 		w.tell("%v", err)
 		return nil, nil

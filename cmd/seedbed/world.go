@@ -278,28 +278,31 @@ func fileAt(ctx context.Context, repo *git.Repo, commit, path string) ([]byte, b
 }
 
 // sandboxFor builds the sandbox the seed asks for. A machine that has none is
-// told as such by the stage, which gets nil.
-func (w *world) sandboxFor(s *seed.Seed) (*sandbox.Sandbox, error) {
+// told as such by the stage, which gets nil. Jobs that must not trust one another
+// keep apart what they build.
+func (w *world) sandboxFor(s *seed.Seed, job string) (*sandbox.Sandbox, error) {
 	mode := sandbox.Required
 	if s.Sandbox == "none" {
 		mode = sandbox.None
 	}
-	return sandbox.New(sandbox.Options{Mode: mode, HostEnv: w.environ, ScratchDir: w.env("RUNNER_TEMP"), CacheDir: w.cacheDir(), ReadGoCache: true})
+	return sandbox.New(sandbox.Options{Mode: mode, HostEnv: w.environ, ScratchDir: w.env("RUNNER_TEMP"), CacheDir: w.cacheDir(job), ReadGoCache: true})
 }
 
 // cacheDir is where sandboxed builds keep what they may keep: never a cache
 // that a trusted build reads. In Actions it lives and dies with the job.
-func (w *world) cacheDir() string {
-	if dir := w.env("SEEDBED_CACHE"); dir != "" {
-		return dir
+func (w *world) cacheDir(job string) string {
+	base := w.env("SEEDBED_CACHE")
+	if base == "" {
+		if dir := w.env("RUNNER_TEMP"); dir != "" {
+			base = filepath.Join(dir, "seedbed-cache")
+		} else if dir, err := os.UserCacheDir(); err == nil {
+			base = filepath.Join(dir, "seedbed", "sandbox")
+		}
 	}
-	if dir := w.env("RUNNER_TEMP"); dir != "" {
-		return filepath.Join(dir, "seedbed-cache")
+	if base == "" {
+		return ""
 	}
-	if dir, err := os.UserCacheDir(); err == nil {
-		return filepath.Join(dir, "seedbed", "sandbox")
-	}
-	return ""
+	return filepath.Join(base, orDefault(job, "quick"))
 }
 
 // event reads what started this run.

@@ -150,7 +150,7 @@ func TestPayloadsAreGitHubs(t *testing.T) {
 			t.Errorf("the exception for %s is not needed any more", at)
 		}
 	}
-	for _, name := range []string{"check_run", "create", "delete", "deployment", "deployment_status", "issue_comment", "issues", "label", "pull_request", "pull_request_review", "pull_request_review_comment", "push", "repository_dispatch", "status", "workflow_dispatch", "workflow_run"} {
+	for _, name := range []string{"check_run", "create", "delete", "deployment", "deployment_status", "issue_comment", "issues", "label", "merge_group", "pull_request", "pull_request_review", "pull_request_review_comment", "push", "repository_dispatch", "status", "workflow_dispatch", "workflow_run"} {
 		if !checked[name] {
 			t.Errorf("have no payload of %s to check", name)
 		}
@@ -186,6 +186,9 @@ func eventful(t *testing.T) *world {
 	w.do(w.owner, "POST", pulls("/2/reviews"), obj{"event": "APPROVE"}).want(200)
 	w.do(w.owner, "PUT", pulls("/2/merge"), obj{"merge_method": "squash"}).want(200)
 	w.do(w.dev, "DELETE", repoPath+"/git/refs/heads/p", nil).want(204)
+	n := w.pull(w.dev, "queued", "q.txt", "q\n")
+	w.must(w.s.Protect("acme/app", "main", Protection{MergeQueue: true}))
+	w.graph(w.dev, document("Enqueue"), obj{"id": w.do(w.dev, "GET", pulls("/%d", n), nil).str("node_id")})
 	return w
 }
 

@@ -233,6 +233,18 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// A branch that moved while no server ran is noticed when one opens.
+func TestCatchUp(t *testing.T) {
+	w := newWorld(t)
+	n := w.pull(w.dev, "p", "x.txt", "x\n")
+	next := w.commitFile(w.dev, w.tip("p"), "x.txt", "y\n", "y")
+	w.must(w.s.Close())
+	w.mustGit(filepath.Join(w.root, "acme", "app.git"), "update-ref", "refs/heads/p", next)
+	w.open(Options{})
+	w.do(w.dev, "GET", pulls("/%d", n), nil).want(200).is(next, "head", "sha").is(2, "commits")
+	w.event("pull_request-synchronize").is(next, "after")
+}
+
 // The same steps give the same bytes.
 func TestDeterminism(t *testing.T) {
 	run := func() string {

@@ -602,8 +602,7 @@ func (e *executor) resolve(args obj) (any, error) {
 	return nil, &graphError{kind: "NOT_FOUND", message: fmt.Sprintf("Could not resolve to a node with the global id of '%s'", id)}
 }
 
-// enqueue puts a pull request into the merge queue of its base branch. The
-// queue does not build: a test drives it by merging or by a merge_group event.
+// enqueue puts a pull request into the merge queue of its base branch.
 func (e *executor) enqueue(args obj) (any, error) {
 	i, err := e.pullByID(args)
 	if err != nil {
@@ -625,11 +624,11 @@ func (e *executor) enqueue(args obj) (any, error) {
 			return nil, &graphError{kind: "UNPROCESSABLE", message: "Pull request is already in the queue"}
 		}
 	}
-	q := &queueEntry{ID: c.st.nextID(), Number: i.Number, HeadSHA: i.Pull.HeadSHA, Enqueuer: c.actor.Login, At: c.now}
-	c.repo.Queue = append(c.repo.Queue, q)
-	c.record(i, &issueEvent{Event: "added_to_merge_queue"})
-	c.pullEvent(i, "enqueued", nil)
+	q, err := c.enterQueue(i)
+	if err != nil {
+		return nil, err
+	}
 	entry := node{"__typename": "MergeQueueEntry", "id": nodeID("MQE", q.ID), "position": len(c.repo.Queue), "state": "QUEUED", "enqueuedAt": stamp(q.At), "enqueuer": e.actor(q.Enqueuer),
-		"headCommit": node{"__typename": "Commit", "oid": q.HeadSHA}}
+		"headCommit": node{"__typename": "Commit", "oid": q.Group}}
 	return node{"__typename": "EnqueuePullRequestPayload", "mergeQueueEntry": entry, "clientMutationId": nil}, nil
 }

@@ -1,6 +1,7 @@
 package fakegithub
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,10 +57,49 @@ func TestDraftReadyEnqueue(t *testing.T) {
 	w.must(w.s.Protect("acme/app", "main", Protection{MergeQueue: true}))
 	w.do(w.dev, "PUT", pulls("/1/merge"), nil).want(405).saying("merge queue")
 	w.graph(w.dev, document("Enqueue"), withFields(obj{"head": w.tip("main")}, id)).saying("Head branch was modified")
-	w.graph(w.dev, document("Enqueue"), id).is("QUEUED", "data", "enqueuePullRequest", "mergeQueueEntry", "state").is(w.tip("p"), "data", "enqueuePullRequest", "mergeQueueEntry", "headCommit", "oid")
+	w.graph(w.dev, document("Enqueue"), id).is("QUEUED", "data", "enqueuePullRequest", "mergeQueueEntry", "state")
 	w.graph(w.dev, document("Enqueue"), id).saying("already in the queue")
 	w.event("pull_request-ready_for_review")
 	w.event("pull_request-converted_to_draft")
+}
+
+// The queue's own story: a group waits for its checks, is formed again when
+// the base moves, merges when green, and is put out when red.
+func TestMergeQueue(t *testing.T) {
+	w := newWorld(t)
+	w.pull(w.dev, "p", "x.txt", "x\n")
+	w.pull(w.dev, "q", "y.txt", "y\n")
+	w.must(w.s.Protect("acme/app", "main", Protection{MergeQueue: true, Checks: []string{"ci"}}))
+	group := func() string { return w.event("merge_group-checks_requested").str("merge_group", "head_sha") }
+	drain := func(want string) {
+		t.Helper()
+		merged, err := w.s.DrainQueue("acme/app")
+		w.must(err)
+		if have := fmt.Sprint(merged); have != want {
+			t.Errorf("have %s merged, want %s", have, want)
+		}
+	}
+	for n := 1; n <= 2; n++ {
+		id := obj{"id": w.do(w.dev, "GET", pulls("/%d", n), nil).str("node_id")}
+		w.graph(w.dev, document("Enqueue"), id).is("QUEUED", "data", "enqueuePullRequest", "mergeQueueEntry", "state").is(group(), "data", "enqueuePullRequest", "mergeQueueEntry", "headCommit", "oid")
+	}
+	second := group()
+	drain("[]")
+	first := w.do(w.dev, "GET", repoPath+"/git/matching-refs/heads/gh-readonly-queue/main/pr-1", nil).want(200).str(0, "object", "sha")
+	w.do(w.dev, "PATCH", repoPath+"/git/refs/heads/gh-readonly-queue/main/pr-1-"+w.tip("main"), obj{"sha": second, "force": true}).want(422)
+	w.do(w.actions, "POST", repoPath+"/check-runs", obj{"name": "ci", "head_sha": first, "conclusion": "success", "status": "completed"}).want(201)
+	drain("[1]")
+	w.do(w.dev, "GET", pulls("/1"), nil).want(200).is(true, "merged").is(first, "merge_commit_sha")
+	again := group()
+	if again == second {
+		t.Error("have the second group unchanged after its base moved")
+	}
+	w.do(w.dev, "POST", repoPath+"/statuses/"+again, obj{"state": "failure", "context": "ci"}).want(201)
+	drain("[]")
+	w.event("pull_request-dequeued").is(2, "number")
+	drain("[]")
+	w.do(w.dev, "GET", pulls("/2"), nil).want(200).is("open", "state")
+	w.do(w.dev, "GET", repoPath+"/git/matching-refs/heads/gh-readonly-queue/", nil).want(200).is("[]")
 }
 
 func TestResolveThread(t *testing.T) {

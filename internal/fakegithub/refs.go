@@ -68,7 +68,7 @@ func (c *call) refName(ref string) *problem {
 	if !strings.HasPrefix(ref, "refs/") || strings.Count(ref, "/") < 2 {
 		return refuse(422, "Reference name must start with 'refs/' and contain at least one other slash.")
 	}
-	if !plainRef(ref) || strings.HasPrefix(ref, "refs/pull/") {
+	if !plainRef(ref) || strings.HasPrefix(ref, "refs/pull/") || queueRef(ref) {
 		return refuse(422, "%s is not a valid ref name.", ref)
 	}
 	if c.repo.Settings.RefuseCustomRefs && !strings.HasPrefix(ref, "refs/heads/") && !strings.HasPrefix(ref, "refs/tags/") {

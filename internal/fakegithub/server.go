@@ -103,7 +103,23 @@ func Open(opt Options) (*Server, error) {
 		return nil, err
 	}
 	s.ensureOwnUsers()
+	s.catchUp()
 	return s, s.st.store(root)
+}
+
+// catchUp brings pull requests up to date with branches that moved while no
+// server ran: by a push into the bare repository itself, or because the last
+// server was killed between git's write and its own.
+func (s *Server) catchUp() {
+	for _, r := range s.st.Repos {
+		c := s.inside(r, s.st.user(webFlow))
+		for _, i := range c.openPulls() {
+			now := c.git.resolve("refs/heads/" + i.Pull.HeadRef)
+			if now != "" && now != i.Pull.HeadSHA && strings.EqualFold(i.Pull.HeadRepo, r.full()) {
+				c.newHead(i, i.Pull.HeadSHA, now)
+			}
+		}
+	}
 }
 
 // findGit looks for git and refuses versions without `merge-tree --write-tree`.

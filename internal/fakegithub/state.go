@@ -335,6 +335,9 @@ type queueEntry struct {
 	ID       int64
 	Number   int
 	HeadSHA  string
+	Base     string // what the group was formed on
+	Group    string // the commit under trial
+	Ref      string // the group's branch
 	Enqueuer string
 	At       time.Time
 }

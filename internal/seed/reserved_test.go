@@ -47,7 +47,7 @@ func TestReservedInUse(t *testing.T) {
 		{"workers: {w: {command: ls, prompt: p}}", "seed.yaml:4:28: workers.w.prompt: not acted on by this version: no prompt quotes it yet"},
 		{"domains: []\nbilling: {}\nmodel: {fallback: []}", ""},
 		{"model: {roles: {tester: {fallback: [m]}}}", "seed.yaml:4:26: model.roles.tester.fallback: not acted on by this version: one model is asked"},
-		{"growth: {auto_approve: none}\nbilling: {currency: EUR}", "seed.yaml:4:1: growth: not acted on by this version: growth without an issue is not built yet\nseed.yaml:5:1: billing: not acted on by this version: nothing is turned into money yet"},
+		{"growth: {auto_approve: none}\nbilling: {currency: EUR}", "seed.yaml:4:10: growth.auto_approve: not acted on by this version: growth without an issue is not built yet\nseed.yaml:5:1: billing: not acted on by this version: nothing is turned into money yet"},
 	} {
 		var lines []string
 		for _, u := range mustParse(t, smallest+c.body+"\n").ReservedInUse() {

@@ -602,7 +602,7 @@ type ChangeBudget struct {
 	MaxFiles int `yaml:"max_files" seed:"min=0;max=1000000;default=20"`
 	// MaxLines is the most lines a change may add and remove together.
 	MaxLines int `yaml:"max_lines" seed:"min=0;max=10000000;default=400"`
-	// MaxDeletedRatio is the largest share of changed lines that may be deletions, a fraction from 0 to 1.
+	// MaxDeletedRatio is the largest share of a file that a change may take away and leave the file standing, net lines lost over lines before, a fraction from 0 to 1.
 	MaxDeletedRatio float64 `yaml:"max_deleted_ratio" seed:"min=0;max=1;default=0.5"`
 }
 

@@ -44,6 +44,7 @@ type world struct {
 	address string
 	dir     string // everything is below it
 	repo    string // OWNER/NAME
+	branch  string // its default branch
 	binary  string
 	env     []string // of the person, without secrets of a forge
 	now     func() time.Time
@@ -57,6 +58,7 @@ type cycle struct {
 	dir   string
 	event string // event file
 	name  string // of the event
+	sha   string // head it began at
 }
 
 // newCycle registers a workflow run and makes its folder.
@@ -66,13 +68,13 @@ func (w *world) newCycle(name, event, sha string) (*cycle, error) {
 		return nil, err
 	}
 	dir := filepath.Join(w.dir, "runs", fmt.Sprint(id))
-	return &cycle{world: w, id: id, dir: dir, event: event, name: name}, os.MkdirAll(dir, 0o755)
+	return &cycle{world: w, id: id, dir: dir, event: event, name: name, sha: sha}, os.MkdirAll(dir, 0o755)
 }
 
 // end marks the workflow run as completed.
 func (c *cycle) end() error {
 	_, err := c.server.SetRun(c.repo, fakegithub.Run{ID: c.id, Path: ".github/workflows/cycle.yml", Name: "seedbed", Event: c.name,
-		Status: "completed", Conclusion: "success"})
+		Status: "completed", Conclusion: "success", HeadSHA: c.sha})
 	return err
 }
 

@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,13 +13,9 @@ import (
 	"time"
 
 	"github.com/seedbed-dev/seedbed/examples/tally"
-	"github.com/seedbed-dev/seedbed/internal/adapter/git"
 	"github.com/seedbed-dev/seedbed/internal/adapter/github"
 	"github.com/seedbed-dev/seedbed/internal/fakegithub"
-	"github.com/seedbed-dev/seedbed/internal/forge"
-	"github.com/seedbed-dev/seedbed/internal/journal"
 	"github.com/seedbed-dev/seedbed/internal/llm"
-	"github.com/seedbed-dev/seedbed/internal/policy"
 	"github.com/seedbed-dev/seedbed/internal/rundir"
 	"github.com/seedbed-dev/seedbed/internal/stage/govern"
 	"github.com/seedbed-dev/seedbed/internal/task"
@@ -73,12 +68,10 @@ func Demo(ctx context.Context, o DemoOptions) error {
 
 // demo is the state of a running demo.
 type demo struct {
-	*world
+	play
 	o       DemoOptions
-	ana     *github.Client
 	merged  int
 	refused int
-	tokens  int64
 }
 
 func openDemo(ctx context.Context, o DemoOptions) (*demo, func(), error) {
@@ -104,7 +97,7 @@ func openDemo(ctx context.Context, o DemoOptions) (*demo, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &demo{world: w, o: o}
+	d := &demo{play: play{world: w, out: o.Out}, o: o}
 	done := func() {
 		stop()
 		if o.Dir == "" {
@@ -151,7 +144,7 @@ func withoutSecrets(env []string) []string {
 
 // populate makes the example's repository and the person who owns it.
 func (d *demo) populate(ctx context.Context) error {
-	d.repo = demoRepo
+	d.repo, d.branch = demoRepo, "main"
 	if !d.o.Again {
 		from := filepath.Join(d.dir, "example")
 		if err := unpack(tally.Files(), from); err != nil {
@@ -171,7 +164,7 @@ func (d *demo) populate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.ana, err = github.New(github.Options{BaseURL: d.address, Token: token, Owner: "ana", Repo: "tally", UserAgent: "ana", Now: d.now})
+	d.person, err = github.New(github.Options{BaseURL: d.address, Token: token, Owner: "ana", Repo: "tally", UserAgent: "ana", Now: d.now})
 	return err
 }
 
@@ -192,20 +185,6 @@ func unpack(files map[string][]byte, dir string) error {
 	return nil
 }
 
-func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.o.Out, format+"\n", args...) }
-
-// step prints one line of a scene, cut so that it never wraps.
-func (d *demo) step(name string, took time.Duration, format string, args ...any) {
-	d.say("%s", clip(fmt.Sprintf("  %-10s %4.1fs  %s", name, took.Seconds(), fmt.Sprintf(format, args...)), 100))
-}
-
-func clip(s string, width int) string {
-	if r := []rune(s); len(r) > width {
-		return string(r[:width-1]) + "…"
-	}
-	return s
-}
-
 func (d *demo) opening() {
 	d.say("seedbed demo · fake GitHub on %s", strings.TrimPrefix(d.address, "http://"))
 	d.say("model: RECORDED replies (no key, nothing paid) · all else is real")
@@ -214,11 +193,11 @@ func (d *demo) opening() {
 
 // scene files an issue as ana, labels it, and runs the workflow's jobs.
 func (d *demo) scene(ctx context.Context, n int, s tally.Scene) error {
-	issue, err := d.ana.CreateIssue(ctx, s.Title, s.Body, nil)
+	issue, err := d.person.CreateIssue(ctx, s.Title, s.Body, nil)
 	if err != nil {
 		return err
 	}
-	if err := d.ana.AddLabels(ctx, issue.Number, "ai-task"); err != nil {
+	if err := d.person.AddLabels(ctx, issue.Number, "ai-task"); err != nil {
 		return err
 	}
 	d.say("\nSCENE %d  #%d %q, labelled ai-task by ana", n, issue.Number, s.Title)
@@ -241,98 +220,6 @@ func (d *demo) scene(ctx context.Context, n int, s tally.Scene) error {
 		return err
 	}
 	return c.end()
-}
-
-// labelled begins the cycle that the label starts.
-func (d *demo) labelled(ctx context.Context) (*cycle, error) {
-	event, err := d.newestEvent(forge.EventIssues)
-	if err != nil {
-		return nil, err
-	}
-	main, err := d.ana.Ref(ctx, "refs/heads/main")
-	if err != nil {
-		return nil, err
-	}
-	return d.newCycle("issues", event, main.SHA)
-}
-
-func (d *demo) acceptScene(ctx context.Context, c *cycle) (task.Task, error) {
-	run, rep, err := c.accept(ctx)
-	if err != nil {
-		return task.Task{}, err
-	}
-	if rec, ok := run.Last("plan"); ok {
-		d.step("plan", time.Duration(rec.Millis)*time.Millisecond, "%s", rec.Message)
-	}
-	if len(rep.Accepted) == 0 {
-		return task.Task{}, fmt.Errorf("govern accepted no task: %s", rep.Message)
-	}
-	t := rep.Accepted[0]
-	d.step("govern", 0, "accepted · lease taken · comment on #%d", t.Issue)
-	return t, nil
-}
-
-func (d *demo) buildScene(ctx context.Context, c *cycle, t task.Task) error {
-	clone, err := d.clone(ctx, filepath.Join(c.dir, "clone-build"))
-	if err != nil {
-		return err
-	}
-	built, err := c.build(ctx, t, clone)
-	if err != nil {
-		return err
-	}
-	for _, rec := range built.Run.Stages {
-		d.stage(rec)
-		d.tokens += rec.Tokens
-	}
-	if _, made := built.Run.Files[rundir.PatchFile]; !made {
-		return nil
-	}
-	if last, ok := built.Run.Last("implement"); ok && last.Outcome != rundir.Succeeded {
-		return nil
-	}
-	fresh, err := d.clone(ctx, filepath.Join(c.dir, "clone-verify"))
-	if err != nil {
-		return err
-	}
-	verified, err := c.verify(ctx, t, fresh)
-	if err != nil {
-		return err
-	}
-	if rec, ok := verified.Run.Last("test"); ok {
-		d.step("verify", time.Duration(rec.Millis)*time.Millisecond, "%s · fresh clone, no model key", rec.Message)
-	}
-	return nil
-}
-
-func (d *demo) stage(rec rundir.Stage) {
-	for _, p := range rec.Phases {
-		if p.Note != "" && p.Note != rec.Message {
-			d.step(rec.Stage, time.Duration(p.Millis)*time.Millisecond, "%s", p.Note)
-		}
-	}
-	note := rec.Message
-	if rec.Outcome != rundir.Succeeded {
-		note = strings.ReplaceAll(string(rec.Outcome), "_", " ") + ": " + note
-	}
-	if rec.Tokens > 0 {
-		note += fmt.Sprintf(" · %s tokens", thousands(rec.Tokens))
-	}
-	d.step(rec.Stage, time.Duration(rec.Millis)*time.Millisecond, "%s", firstLine(note))
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
-// clone makes the work tree a job's checkout would make.
-func (d *demo) clone(ctx context.Context, dir string) (string, error) {
-	bare, err := git.Open(filepath.Join(d.dir, demoRepo+".git"))
-	if err != nil {
-		return "", err
-	}
-	return dir, bare.Checkout(ctx, "refs/heads/main", dir)
 }
 
 // unused fails when a recorded reply was not asked for: the recording and the
@@ -377,8 +264,7 @@ func (d *demo) verdict(ctx context.Context, c *cycle, t govern.TaskReport, took 
 	switch t.State {
 	case "merged":
 		d.merged++
-		d.step("govern", took, "ALLOWED: %d pass, %d do not apply · pull request #%d · merged", t.Verdict.Count(policy.Pass),
-			t.Verdict.Count(policy.NotApplicable), t.Pull)
+		d.step("govern", took, "ALLOWED: %s · pull request #%d · merged", allowed(t), t.Pull)
 		d.step("", 0, "(this demo's seed.yaml sets mode: auto; yours will not)")
 		if err := d.deploy(ctx, c, t.Merge); err != nil {
 			return err
@@ -387,15 +273,7 @@ func (d *demo) verdict(ctx context.Context, c *cycle, t govern.TaskReport, took 
 	case "refused":
 		d.refused++
 		d.step("govern", took, "REFUSED, nothing pushed · #%d needs you", t.Issue)
-		for _, f := range t.Verdict.Findings() {
-			d.say("%s", clip("    "+f.String(), 100))
-			if f.Seed != "" || f.Hint != "" {
-				d.say("%s", clip(fmt.Sprintf("        %s  hint: %s", f.Seed, f.Hint), 100))
-			}
-			if f.Who != "" {
-				d.say("%s", clip("        unblocks: "+f.Who, 100))
-			}
-		}
+		d.refusal(t.Verdict)
 		return nil
 	}
 	return fmt.Errorf("govern ended %s: %s", t.State, t.Message)
@@ -424,49 +302,6 @@ func (d *demo) deploy(ctx context.Context, c *cycle, sha string) error {
 	return nil
 }
 
-// showChange prints the lines of code that changed, tests aside.
-func (d *demo) showChange(ctx context.Context, merge string) error {
-	bare, err := git.Open(filepath.Join(d.dir, demoRepo+".git"))
-	if err != nil {
-		return err
-	}
-	info, err := bare.CommitInfo(ctx, merge)
-	if err != nil || len(info.Parents) == 0 {
-		return err
-	}
-	set, err := bare.Compare(ctx, info.Parents[0], merge)
-	if err != nil {
-		return err
-	}
-	for _, f := range set.Files {
-		if strings.HasSuffix(f.Path, "_test.go") {
-			continue
-		}
-		d.say("  %s", f.Path)
-		for _, h := range f.Hunks() {
-			for _, l := range h.Lines {
-				if l.Op != ' ' {
-					d.say("%s", clip(fmt.Sprintf("      %c  %s", l.Op, strings.ReplaceAll(l.Text, "\t", "    ")), 100))
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (d *demo) logLine(ctx context.Context) error {
-	file, err := d.ana.File(ctx, journal.Path, "main")
-	if err != nil {
-		return err
-	}
-	entries, err := journal.Parse(file.Content)
-	if err != nil {
-		return err
-	}
-	d.step("log", 0, "entry %d in %s on main, chain ok", len(entries), journal.Path)
-	return nil
-}
-
 func (d *demo) closing(took time.Duration) error {
 	calls, mutations, err := d.calls()
 	if err != nil {
@@ -479,30 +314,6 @@ func (d *demo) closing(took time.Duration) error {
 	}
 	d.say("Look around: make demo ARGS=--serve      Yours: cd your-repo && seedbed rehearse")
 	return nil
-}
-
-// calls counts what stands in the request log.
-func (w *world) calls() (calls, mutations int, err error) {
-	f, err := os.Open(filepath.Join(w.dir, "requests.jsonl"))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var line struct {
-			Mutation bool `json:"mutation"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return 0, 0, fmt.Errorf("reading requests.jsonl: %w", err)
-		}
-		calls++
-		if line.Mutation {
-			mutations++
-		}
-	}
-	return calls, mutations, lines.Err()
 }
 
 // again runs the same cycle on what the first run left: nothing may change.
@@ -538,12 +349,4 @@ func (d *demo) again(ctx context.Context) error {
 		return fmt.Errorf("the second run wrote %d times", after-before)
 	}
 	return c.end()
-}
-
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

@@ -38,14 +38,15 @@ const (
 	maxRead      = 256 << 10 // bytes of one file
 	maxReadFiles = 5000
 	maxChosen    = 12
-	leastShare   = 0.4  // of the best score
-	perToken     = 3.5  // bytes
+	leastShare   = 0.4 // of the best score
+	perToken     = 3.5 // bytes
 )
 
 // ByWords ranks files by how many of the task's words stand in their paths and
 // contents, rare words counting more, and takes whole files while they fit.
 func ByWords(ctx context.Context, q Question) ([]prompt.Document, error) {
-	r := ranking{words: wordsOf(q.Task, q.Work), first: q.First}
+	text := textOf(q.Task, q.Work)
+	r := ranking{words: wordsOf(text), first: append(slices.Clone(q.First), named(text, q.Files)...)}
 	for _, e := range q.Files[:min(len(q.Files), maxReadFiles)] {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -64,17 +65,35 @@ func ByWords(ctx context.Context, q Question) ([]prompt.Document, error) {
 	return fit(r.best(), q.MaxLines, q.MaxTokens), nil
 }
 
-// wordsOf are the task's words in lower case, also the parts of names.
-func wordsOf(t task.Task, work task.Step) map[string]bool {
-	words := map[string]bool{}
+// textOf is what is said about the task.
+func textOf(t task.Task, work task.Step) string {
+	var b strings.Builder
 	for _, text := range []string{t.Title, t.Spec.Goal, t.Spec.Constraints, t.Spec.ProgramGoal, t.Spec.Notes, work.Title, work.Detail} {
-		for _, w := range split(text[:min(len(text), prompt.MaxText)]) {
-			if !dull[w] {
-				words[w] = true
-			}
+		b.WriteString(text[:min(len(text), prompt.MaxText)] + "\n")
+	}
+	return b.String()
+}
+
+// wordsOf are a text's words in lower case, also the parts of names.
+func wordsOf(text string) map[string]bool {
+	words := map[string]bool{}
+	for _, w := range split(text) {
+		if !dull[w] {
+			words[w] = true
 		}
 	}
 	return words
+}
+
+// named lists the files whose whole path stands in the text, a few of them.
+func named(text string, files []change.Entry) (paths []string) {
+	const most = 4
+	for _, e := range files {
+		if len(paths) < most && strings.ContainsAny(e.Path, "./") && strings.Contains(text, e.Path) {
+			paths = append(paths, e.Path)
+		}
+	}
+	return paths
 }
 
 // dull words stand in every request.

@@ -60,7 +60,7 @@ func (w *worker) byLine(ctx context.Context, line string) (changed bool, err err
 }
 
 func (w *worker) tellSize(ctx context.Context, what string, since time.Time) error {
-	set, err := w.Repo.Compare(ctx, w.base, w.head)
+	set, err := w.objects.compare(ctx, w.base, w.head)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,8 @@ type Ports struct {
 	Repo Repository
 	// Sandbox runs commands; nil when there is none to be had.
 	Sandbox check.Runner
+	// NoSandbox says why Sandbox is nil, such as the missing kernel features.
+	NoSandbox string
 	// Choose picks the files a prompt quotes; nil is ByWords.
 	Choose Chooser
 	// Now is the clock.
@@ -59,8 +61,6 @@ type Repository interface {
 	Tree(ctx context.Context, rev string) (change.Tree, error)
 	// Blob is a file's content by its object id.
 	Blob(ctx context.Context, sha string) ([]byte, error)
-	// Compare gives what differs between two commits or trees.
-	Compare(ctx context.Context, base, head string) (change.Set, error)
 	// Checkout writes a commit's files into an empty directory.
 	Checkout(ctx context.Context, commit, dir string) error
 	// Snapshot gives the tree that a directory holds now; see base for what is
@@ -94,8 +94,8 @@ func Run(ctx context.Context, p Ports, s *seed.Seed, d *rundir.Dir) (rundir.Stag
 
 // work is the story: one of three ways to a change, then a look at the whole.
 func (w *worker) work(ctx context.Context) error {
-	if w.sandbox == nil {
-		return noSandbox()
+	if w.Sandbox == nil {
+		return noSandbox(w.NoSandbox)
 	}
 	if line := w.commandLine(); line != "" {
 		return w.byCommand(ctx, line)

@@ -29,6 +29,7 @@ type wish struct {
 type answer struct {
 	words    string
 	contents map[string]change.Content
+	tree     string // what the contents make of the tree being worked on
 }
 
 // ask puts one wish to the model, once more with the reasons when the edits
@@ -65,7 +66,7 @@ func (c counting) Complete(ctx context.Context, req llm.Request) (llm.Reply, err
 func (w *worker) prompt(ctx context.Context, x wish) (prompt.Asked, error) {
 	in := prompt.ForImplementer{Ask: x.ask, Task: w.task, Work: x.work, Output: x.output, Failed: x.failed, Findings: x.findings,
 		Prompt: w.seed.Workers[w.task.Worker].Prompt}
-	touched, err := w.Repo.Compare(ctx, w.base, w.tree)
+	touched, err := w.objects.compare(ctx, w.base, w.tree)
 	if err != nil {
 		return prompt.Asked{}, err
 	}
@@ -76,7 +77,7 @@ func (w *worker) prompt(ctx context.Context, x wish) (prompt.Asked, error) {
 	}
 	in.Files, err = w.Choose(ctx, Question{Task: w.task, Work: x.work, First: w.first(touched, x), Files: readable,
 		MaxLines: w.seed.Context.MaxLines, MaxTokens: w.seed.Context.MaxTokens,
-		Read: func(e change.Entry) ([]byte, error) { return w.blob(ctx, e) }})
+		Read: func(e change.Entry) ([]byte, error) { return w.objects.blob(ctx, e.SHA) }})
 	if err != nil {
 		return prompt.Asked{}, err
 	}
@@ -130,7 +131,7 @@ func (w *worker) readable() []change.Entry {
 
 // instructions are read at base: nothing the change does can alter them.
 func (w *worker) instructions(ctx context.Context) ([]prompt.Document, error) {
-	base, err := w.Repo.Tree(ctx, w.base)
+	base, err := w.objects.tree(ctx, w.base)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func (w *worker) instructions(ctx context.Context) ([]prompt.Document, error) {
 			if e.Path != name || e.Mode != change.ModeFile || e.Size > prompt.MaxText {
 				continue
 			}
-			data, err := w.Repo.Blob(ctx, e.SHA)
+			data, err := w.objects.blob(ctx, e.SHA)
 			if err != nil {
 				return nil, err
 			}
@@ -242,7 +243,8 @@ func (e *editor) outside(contents map[string]change.Content) ([]finding.Finding,
 	if err != nil {
 		return nil, err
 	}
-	set, err := e.Repo.Compare(e.ctx, e.base, tree)
+	e.answer.tree = tree
+	set, err := e.objects.compare(e.ctx, e.base, tree)
 	if err != nil {
 		return nil, err
 	}

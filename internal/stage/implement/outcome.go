@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seedbed-dev/seedbed/internal/check"
+	"github.com/seedbed-dev/seedbed/internal/command"
 	"github.com/seedbed-dev/seedbed/internal/llm"
 	"github.com/seedbed-dev/seedbed/internal/rundir"
 	"github.com/seedbed-dev/seedbed/internal/seed"
@@ -32,9 +33,12 @@ const (
 	ReasonOutside   = "outside_limits"
 )
 
-func noSandbox() error {
+func noSandbox(why string) error {
+	if why == "" {
+		why = "run `seedbed doctor` for what is missing"
+	}
 	return &stop{outcome: rundir.Environment, reason: "no_sandbox",
-		message: "no sandbox to run commands in; run `seedbed doctor` for what is missing, or set sandbox: none in seed.yaml"}
+		message: "no sandbox to run commands in: " + why + "; sandbox: none in seed.yaml does without"}
 }
 
 func noModel(t task.Task) error {
@@ -115,10 +119,21 @@ func (w *worker) record(ended error) (rundir.Stage, error) {
 		st.Round = last.Round + 1
 	}
 	err := w.conclude(&st, ended)
-	st.Message = string(w.Redactor.Redact([]byte(st.Message)))
-	st.Question = string(w.Redactor.Redact([]byte(st.Question)))
+	w.inert(&st.Message)
+	w.inert(&st.Question)
+	for i := range st.Phases {
+		w.inert(&st.Phases[i].Note)
+	}
 	return st, err
 }
+
+// inert makes words of models and programs fit for a terminal and a log.
+func (w *worker) inert(text *string) {
+	*text = command.Clean(w.Redactor.Redact([]byte(*text)), maxLine)
+}
+
+// maxLine is far above any sentence of ours, so that none is broken.
+const maxLine = 2000
 
 func (w *worker) conclude(st *rundir.Stage, ended error) error {
 	var end *stop

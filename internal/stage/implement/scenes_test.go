@@ -54,6 +54,9 @@ func scene(t *testing.T, s tally.Scene) (*bench, *sandbox.Sandbox) {
 
 // TestScenesOfTheDemo plays the recordings through the stages alone.
 func TestScenesOfTheDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not run: -short")
+	}
 	scenes := tally.Scenes()
 	t.Run(scenes[0].Title, func(t *testing.T) {
 		b, box := scene(t, scenes[0])

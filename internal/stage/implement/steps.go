@@ -223,7 +223,7 @@ func (w *worker) repair(ctx context.Context, work task.Step, red redness) (*redn
 
 // take puts an answer into the tree and formats what it touched.
 func (w *worker) take(ctx context.Context, a answer) error {
-	if err := w.put(ctx, a.contents); err != nil {
+	if err := w.put(ctx, a.contents, a.tree); err != nil {
 		return err
 	}
 	var touched []string
@@ -252,11 +252,11 @@ func (w *worker) format(ctx context.Context, touched []string) error {
 			w.phase("format", since, "%s %s", d.Name, ending(side))
 		}
 	}
-	contents, err := w.takeBack(touched)
-	if err != nil {
+	contents, err := w.takeBack(ctx, touched)
+	if err != nil || len(contents) == 0 {
 		return err
 	}
-	return w.put(ctx, contents)
+	return w.edit(ctx, contents)
 }
 
 // shellWords quotes paths for a shell line; a name that begins with a dash can
@@ -334,7 +334,7 @@ func (w *worker) allows(line string) bool {
 
 // difference takes over what lies between two snapshots.
 func (w *worker) difference(ctx context.Context, before, after string) (bool, error) {
-	set, err := w.Repo.Compare(ctx, before, after)
+	set, err := w.objects.compare(ctx, before, after)
 	if err != nil {
 		return false, err
 	}
@@ -349,7 +349,7 @@ func (w *worker) difference(ctx context.Context, before, after string) (bool, er
 			contents[f.Path] = change.Content{Data: f.New, New: f.Status == change.Added}
 		}
 	}
-	return len(contents) > 0, w.put(ctx, contents)
+	return len(contents) > 0, w.edit(ctx, contents)
 }
 
 // sentBack says why an earlier round's change comes back, if it does. What was

@@ -1,6 +1,7 @@
 package implement
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,15 +30,14 @@ type worker struct {
 	seed    *seed.Seed
 	dir     *rundir.Dir
 	task    task.Task
-	sandbox check.Runner
+	objects *objects
 
 	base  string                  // commit the change starts from
 	head  string                  // newest commit of the change
 	tree  string                  // tree being worked on
 	files map[string]change.Entry // its entries by path
 	bench check.Bench
-	red   *redness          // what the newest test run found, nil when green
-	blobs map[string][]byte // contents read for prompts, by object id
+	red   *redness // what the newest test run found, nil when green
 
 	started time.Time
 	phases  []rundir.Phase
@@ -61,8 +61,8 @@ func newWorker(p Ports, s *seed.Seed, d *rundir.Dir) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a work tree: %w", err)
 	}
-	w := &worker{Ports: p, seed: s, dir: d, task: *d.Run.Task, sandbox: p.Sandbox, temp: temp, started: p.Now(),
-		base: d.Run.Base.Commit, head: d.Run.Base.Commit, blobs: map[string][]byte{}, removed: map[prompt.Note]bool{}}
+	w := &worker{Ports: p, seed: s, dir: d, task: *d.Run.Task, temp: temp, started: p.Now(),
+		base: d.Run.Base.Commit, head: d.Run.Base.Commit, objects: newObjects(p.Repo), removed: map[prompt.Note]bool{}}
 	if w.Choose == nil {
 		w.Choose = ByWords
 	}
@@ -117,7 +117,7 @@ func (w *worker) open(ctx context.Context, commit string) error {
 
 // moveTo makes a tree the one being worked on.
 func (w *worker) moveTo(ctx context.Context, rev string) error {
-	t, err := w.Repo.Tree(ctx, rev)
+	t, err := w.objects.tree(ctx, rev)
 	if err != nil {
 		return err
 	}
@@ -141,13 +141,19 @@ func (w *worker) run(ctx context.Context, d check.Declared) (rundir.Side, error)
 	return side, sandboxFailed(err)
 }
 
-// put writes contents into the tree and onto the disk. Writing goes through a
-// root that no link leads out of, since commands may have planted some.
-func (w *worker) put(ctx context.Context, contents map[string]change.Content) error {
+// edit writes contents into the tree and onto the disk.
+func (w *worker) edit(ctx context.Context, contents map[string]change.Content) error {
 	tree, err := w.Repo.Edit(ctx, w.tree, contents)
 	if err != nil {
 		return err
 	}
+	return w.put(ctx, contents, tree)
+}
+
+// put writes contents onto the disk and goes on with the tree they make.
+// Writing goes through a root that no link leads out of, since commands may
+// have planted some.
+func (w *worker) put(ctx context.Context, contents map[string]change.Content, tree string) error {
 	root, err := os.OpenRoot(w.bench.Dir)
 	if err != nil {
 		return fmt.Errorf("opening the work tree: %w", err)
@@ -190,25 +196,14 @@ func (w *worker) read(ctx context.Context) func(path string) ([]byte, bool) {
 		if !ok || e.Mode != change.ModeFile && e.Mode != change.ModeExecutable || e.Size > change.MaxBlob {
 			return nil, false
 		}
-		data, err := w.blob(ctx, e)
+		data, err := w.objects.blob(ctx, e.SHA)
 		return data, err == nil
 	}
 }
 
-// blob reads a content once; small ones are kept for the next prompt.
-func (w *worker) blob(ctx context.Context, e change.Entry) ([]byte, error) {
-	if data, ok := w.blobs[e.SHA]; ok {
-		return data, nil
-	}
-	data, err := w.Repo.Blob(ctx, e.SHA)
-	if err == nil && len(data) <= maxRead {
-		w.blobs[e.SHA] = data
-	}
-	return data, err
-}
-
-// takeBack reads what a command made of files, as far as they are plain.
-func (w *worker) takeBack(names []string) (map[string]change.Content, error) {
+// takeBack reads what a command made of files, as far as they are plain and
+// differ.
+func (w *worker) takeBack(ctx context.Context, names []string) (map[string]change.Content, error) {
 	root, err := os.OpenRoot(w.bench.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the work tree: %w", err)
@@ -226,7 +221,7 @@ func (w *worker) takeBack(names []string) (map[string]change.Content, error) {
 		}
 		data, err := io.ReadAll(io.LimitReader(f, change.MaxBlob))
 		_ = f.Close() // opened for reading
-		if err == nil {
+		if old, had := w.read(ctx)(name); err == nil && !(had && bytes.Equal(old, data)) {
 			contents[name] = change.Content{Data: data}
 		}
 	}
@@ -236,7 +231,7 @@ func (w *worker) takeBack(names []string) (map[string]change.Content, error) {
 // commit records the tree being worked on, if it differs from the newest
 // commit's.
 func (w *worker) commit(ctx context.Context, subject, body string) error {
-	head, err := w.Repo.Tree(ctx, w.head)
+	head, err := w.objects.tree(ctx, w.head)
 	if err != nil || head.SHA == w.tree {
 		return err
 	}
@@ -259,7 +254,7 @@ func (w *worker) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	head, err := w.Repo.Tree(ctx, w.head)
+	head, err := w.objects.tree(ctx, w.head)
 	if err != nil {
 		return err
 	}

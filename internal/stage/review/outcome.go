@@ -99,8 +99,11 @@ func (r *reviewer) record(ended error) (rundir.Stage, error) {
 		st.Outcome, st.Reason, st.Message = rundir.Infrastructure, "repository", ended.Error()
 		return st, ended
 	}
-	r.redact(&st.Message)
-	r.redact(&st.Question)
+	r.inert(&st.Message)
+	r.inert(&st.Question)
+	for i := range st.Phases {
+		r.inert(&st.Phases[i].Note)
+	}
 	return st, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/seedbed-dev/seedbed/internal/change"
+	"github.com/seedbed-dev/seedbed/internal/command"
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/finding"
 	"github.com/seedbed-dev/seedbed/internal/llm"
@@ -191,10 +192,10 @@ func (r *reviewer) errors() (n int) {
 // posted.
 func (r *reviewer) write() error {
 	for i := range r.findings {
-		r.redact(&r.findings[i].Message)
-		r.redact(&r.findings[i].Hint)
+		r.inert(&r.findings[i].Message)
+		r.inert(&r.findings[i].Hint)
 	}
-	r.redact(&r.summary)
+	r.inert(&r.summary)
 	said := rundir.Findings{Version: rundir.Version, HeadTree: r.set.Head.SHA, Findings: r.findings, Dropped: r.dropped}
 	if err := r.dir.WriteJSON(rundir.FindingsFile, said); err != nil {
 		return err
@@ -210,7 +211,14 @@ func (r *reviewer) write() error {
 	return r.propose(effect.New(effect.Review, fmt.Sprintf("review:%d:%s", r.pull.Number, r.pull.SHA), "asked for", r.post()))
 }
 
-func (r *reviewer) redact(text *string) { *text = string(r.Redactor.Redact([]byte(*text))) }
+// inert makes words of models fit for a terminal and a log. Mentions and links
+// are effect.Apply's to defuse.
+func (r *reviewer) inert(text *string) {
+	*text = command.Clean(r.Redactor.Redact([]byte(*text)), maxLine)
+}
+
+// maxLine is far above any sentence of ours, so that none is broken.
+const maxLine = 2000
 
 // propose adds an effect to those the run wants already.
 func (r *reviewer) propose(e effect.Effect) error {
@@ -275,8 +283,12 @@ func (r *reviewer) ask(ctx context.Context, p packed) error {
 	if r.pull != nil {
 		in.Title, in.Body = r.pull.Title, r.pull.Body
 	}
+	asked := prompt.Reviewer(r.seed, in)
+	for _, n := range asked.Notes {
+		r.phase("cleaned", r.Now(), "%s", n)
+	}
 	var said prompt.Reviewed
-	if _, err := llm.Ask(ctx, counting{r}, prompt.Reviewer(r.seed, in).Request, &said, func() error { return said.Check() }); err != nil {
+	if _, err := llm.Ask(ctx, counting{r}, asked.Request, &said, func() error { return said.Check() }); err != nil {
 		return err
 	}
 	if r.summary == "" {

@@ -74,6 +74,14 @@ func ending(s rundir.Side, failed []string) string {
 	return fmt.Sprintf("exit code %d", s.Exit)
 }
 
+func noSandbox(why string) error {
+	if why == "" {
+		why = "run `seedbed doctor` for what is missing"
+	}
+	return &stop{outcome: rundir.Environment, reason: "no_sandbox",
+		message: "no sandbox to test in: " + why + "; sandbox: none in seed.yaml does without"}
+}
+
 func setupFailed(side string, d check.Declared, r rundir.Side) error {
 	message := fmt.Sprintf("commands.setup at %s: %s: %s", side, d.Name, ending(r, nil))
 	if side == "head" {

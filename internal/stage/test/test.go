@@ -43,6 +43,8 @@ type Ports struct {
 	Repo Repository
 	// Sandbox runs commands; nil when there is none to be had.
 	Sandbox check.Runner
+	// NoSandbox says why Sandbox is nil, such as the missing kernel features.
+	NoSandbox string
 	// Now is the clock.
 	Now func() time.Time
 	// Scratch is the folder in which work trees are made; empty is the system's.
@@ -149,8 +151,7 @@ func (t *tester) change(ctx context.Context) (head string, err error) {
 		return "", &stop{outcome: rundir.NothingToDo, reason: "no_command", message: t.summary()}
 	}
 	if t.Sandbox == nil {
-		return "", &stop{outcome: rundir.Environment, reason: "no_sandbox",
-			message: "no sandbox to test in; run `seedbed doctor` for what is missing, or set sandbox: none in seed.yaml"}
+		return "", noSandbox(t.NoSandbox)
 	}
 	head, err = t.Repo.Restore(ctx, t.dir.Run.Base.Commit, patch)
 	if err != nil {
