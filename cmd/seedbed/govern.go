@@ -22,7 +22,7 @@ import (
 type governFlags struct {
 	deploy  string
 	explain bool
-	facts   string
+	pull    int
 }
 
 func governCommand(w *world) *cobra.Command {
@@ -53,7 +53,7 @@ pull request and posts one comment.`,
 	c.Flags().BoolVar(&w.flags.dryRun, "dry-run", false, "print the effects instead of applying them")
 	c.Flags().StringVar(&f.deploy, "deploy-workflow", "", "workflow file to dispatch after a merge, when seed.yaml names a deploy provider")
 	c.Flags().BoolVar(&f.explain, "explain", false, "print the whole verdict")
-	c.Flags().StringVar(&f.facts, "facts", "", "with --explain: judge again by these stored facts, offline")
+	c.Flags().IntVar(&f.pull, "pull", 0, "judge this pull request alone, and post one comment (default: that of pull_request_target)")
 	return c
 }
 
@@ -95,7 +95,10 @@ func (w *world) governInput(f *governFlags) (govern.Input, error) {
 		return govern.Input{}, err
 	}
 	in := govern.Input{Event: event, Run: w.newRun("govern", event), Binary: binaryVersion(), Deploy: f.deploy,
-		Dispose: event.Kind != forge.EventPullTarget}
+		Dispose: event.Kind != forge.EventPullTarget && f.pull == 0}
+	if f.pull != 0 {
+		in.Event.Pull = f.pull
+	}
 	if _, err := os.Stat(w.flags.runDir); err != nil || !in.Dispose {
 		return in, nil
 	}
@@ -127,7 +130,7 @@ func (w *world) governPorts(ctx context.Context, in govern.Input, f *governFlags
 	if err != nil {
 		return ports, err
 	}
-	ports.Forge, ports.Clone, ports.Effects = gh, clone{workspace{repo}}, writePorts(gh)
+	ports.Forge, ports.Clone, ports.Effects = gh, clone{w.workspace(repo)}, writePorts(gh)
 	return ports, nil
 }
 

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 
+	"github.com/seedbed-dev/seedbed/internal/adapter/sandbox"
 	"github.com/seedbed-dev/seedbed/internal/check"
 	"github.com/seedbed-dev/seedbed/internal/rundir"
-	"github.com/seedbed-dev/seedbed/internal/seed"
 	"github.com/seedbed-dev/seedbed/internal/stage/implement"
 	"github.com/seedbed-dev/seedbed/internal/stage/review"
 	"github.com/seedbed-dev/seedbed/internal/stage/test"
@@ -15,12 +16,12 @@ import (
 // sandbox, never a port that writes to the forge.
 
 func (w *world) implement(ctx context.Context, m *modelFlags) error {
-	return w.stage(ctx, "implement", func(dir *rundir.Dir, s *seed.Seed, repo workspace) (rundir.Stage, error) {
-		model, err := w.model(s, dir, m)
+	return w.stage(ctx, "implement", func(j job) (rundir.Stage, error) {
+		model, err := w.model(j, m)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
-		box, err := w.runnerFor(s, dir.Run.Job)
+		box, why, err := w.runnerFor(j)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
@@ -28,7 +29,8 @@ func (w *world) implement(ctx context.Context, m *modelFlags) error {
 		if err != nil {
 			return rundir.Stage{}, err
 		}
-		return implement.Run(ctx, implement.Ports{Model: model, Repo: repo, Sandbox: box, Now: w.now, Scratch: scratch, Redactor: w.redactor()}, s, dir)
+		return implement.Run(ctx, implement.Ports{Model: model, Repo: j.repo, Sandbox: box, NoSandbox: why, Now: w.now, Scratch: scratch,
+			Redactor: w.redactor(), Ledger: j.ledger}, j.seed, j.dir)
 	})
 }
 
@@ -38,8 +40,8 @@ func (w *world) test(ctx context.Context, from string) error {
 			return err
 		}
 	}
-	return w.stage(ctx, "test", func(dir *rundir.Dir, s *seed.Seed, repo workspace) (rundir.Stage, error) {
-		box, err := w.runnerFor(s, dir.Run.Job)
+	return w.stage(ctx, "test", func(j job) (rundir.Stage, error) {
+		box, why, err := w.runnerFor(j)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
@@ -47,7 +49,8 @@ func (w *world) test(ctx context.Context, from string) error {
 		if err != nil {
 			return rundir.Stage{}, err
 		}
-		return test.Run(ctx, test.Ports{Repo: repo, Sandbox: box, Now: w.now, Scratch: scratch, Redactor: w.redactor()}, s, dir)
+		return test.Run(ctx, test.Ports{Repo: j.repo, Sandbox: box, NoSandbox: why, Now: w.now, Scratch: scratch,
+			Redactor: w.redactor(), Ledger: j.ledger}, j.seed, j.dir)
 	})
 }
 
@@ -73,20 +76,23 @@ func (w *world) verifyDir(from string) error {
 }
 
 func (w *world) review(ctx context.Context, m *modelFlags) error {
-	return w.stage(ctx, "review", func(dir *rundir.Dir, s *seed.Seed, repo workspace) (rundir.Stage, error) {
-		model, err := w.model(s, dir, m)
+	return w.stage(ctx, "review", func(j job) (rundir.Stage, error) {
+		model, err := w.model(j, m)
 		if err != nil {
 			return rundir.Stage{}, err
 		}
-		return review.Run(ctx, review.Ports{Model: model, Repo: repo, Now: w.now, Redactor: w.redactor()}, s, dir)
+		return review.Run(ctx, review.Ports{Model: model, Repo: j.repo, Now: w.now, Redactor: w.redactor()}, j.seed, j.dir)
 	})
 }
 
-// runnerFor gives the sandbox as the stages' port; nil stays nil.
-func (w *world) runnerFor(s *seed.Seed, job string) (check.Runner, error) {
-	box, err := w.checkRunner(s, job)
-	if err != nil || box == nil {
-		return nil, err
+// runnerFor gives the sandbox as the stages' port, or says why there is none.
+func (w *world) runnerFor(j job) (check.Runner, string, error) {
+	box, err := w.sandboxFor(j.seed, j.dir.Run.Job)
+	if errors.Is(err, sandbox.ErrUnavailable) {
+		return nil, err.Error(), nil
 	}
-	return box, nil
+	if err != nil {
+		return nil, "", err
+	}
+	return box, "", nil
 }

@@ -66,7 +66,7 @@ func (w *world) init(ctx context.Context, o setup.InitOptions) error {
 // commands and runs nothing.
 func (w *world) initSandbox() (*sandbox.Sandbox, string, error) {
 	box, err := sandbox.New(sandbox.Options{Mode: sandbox.Required, HostEnv: w.environ, ScratchDir: w.env("RUNNER_TEMP"),
-		CacheDir: w.cacheDir(), ReadGoCache: true})
+		CacheDir: w.cacheDir("init"), ReadGoCache: true})
 	if errors.Is(err, sandbox.ErrUnavailable) {
 		return nil, fmt.Sprint(err), nil
 	}

@@ -38,13 +38,10 @@ const modelEnv = `  OPENAI_API_KEY     key of the model endpoint (input model_ke
 // model is the chain a request goes through: replies already paid for, then the
 // ledger, then the endpoint; every call is written to the transcript. It is nil
 // when no endpoint is configured.
-func (w *world) model(s *seed.Seed, dir *rundir.Dir, m *modelFlags) (llm.Completer, error) {
+func (w *world) model(j job, m *modelFlags) (llm.Completer, error) {
+	s, dir, ledger := j.seed, j.dir, j.ledger
 	inner, err := w.endpoint(s, dir, m)
 	if err != nil || inner == nil {
-		return nil, err
-	}
-	ledger, err := taskLedger(s, dir)
-	if err != nil {
 		return nil, err
 	}
 	metered := &llm.Metered{Inner: inner, Ledgers: []*budget.Ledger{ledger}, MaxOutput: maxOutput(s),

@@ -22,7 +22,7 @@ func (w *world) offline(ctx context.Context, in govern.Input, ports govern.Ports
 	}
 	run := in.Dirs[0].Run
 	ports.Forge = assumed{branch: run.Base.Branch, base: run.Base.Commit, task: run.Task}
-	ports.Clone = localOnly{clone{workspace{repo}}}
+	ports.Clone = localOnly{clone{w.workspace(repo)}}
 	return ports, nil
 }
 

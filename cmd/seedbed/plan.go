@@ -85,9 +85,14 @@ func (w *world) plan(ctx context.Context, f *planFlags, m *modelFlags) error {
 	if err != nil {
 		return err
 	}
-	ports.Source = workspace{repo}
+	ledger, err := taskLedger(s, dir)
+	if err != nil {
+		return err
+	}
+	j := job{dir: dir, seed: s, repo: w.workspace(repo), ledger: ledger}
+	ports.Source = j.repo
 	if !o.Only {
-		if ports.Model, err = w.model(s, dir, m); err != nil {
+		if ports.Model, err = w.model(j, m); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seedbed-dev/seedbed/internal/adapter/git"
-	"github.com/seedbed-dev/seedbed/internal/adapter/sandbox"
+	"github.com/seedbed-dev/seedbed/internal/budget"
 	"github.com/seedbed-dev/seedbed/internal/rundir"
 	"github.com/seedbed-dev/seedbed/internal/seed"
 )
@@ -43,7 +43,7 @@ func (w *world) openRun() (*rundir.Dir, error) {
 
 // stage runs one step on an open run directory: it reads the contract of the
 // base commit, does the step, and writes the record.
-func (w *world) stage(ctx context.Context, name string, do func(*rundir.Dir, *seed.Seed, workspace) (rundir.Stage, error)) error {
+func (w *world) stage(ctx context.Context, name string, do func(job) (rundir.Stage, error)) error {
 	dir, err := w.openRun()
 	if err != nil {
 		return err
@@ -60,11 +60,23 @@ func (w *world) stage(ctx context.Context, name string, do func(*rundir.Dir, *se
 	if err != nil {
 		return err
 	}
-	rec, err := do(dir, s, workspace{repo})
+	ledger, err := taskLedger(s, dir)
 	if err != nil {
 		return err
 	}
-	return w.record(dir, rec, true)
+	rec, err := do(job{dir: dir, seed: s, repo: w.workspace(repo), ledger: ledger})
+	if err != nil {
+		return err
+	}
+	return errors.Join(saveLedger(ledger, dir), w.record(dir, rec, true))
+}
+
+// job is what every step that works on a change is given.
+type job struct {
+	dir    *rundir.Dir
+	seed   *seed.Seed
+	repo   workspace
+	ledger *budget.Ledger // of the task, over all its steps
 }
 
 // alreadyOver says whether plan ended without a task.
@@ -151,17 +163,6 @@ func (w *world) baseClone(ctx context.Context, commit string) (*git.Repo, error)
 	return w.remoteClone(ctx)
 }
 
-// runner of commands for stages; nil with a nil error when the machine has no
-// sandbox, which the stage reports as its outcome.
-func (w *world) checkRunner(s *seed.Seed, job string) (*sandbox.Sandbox, error) {
-	box, err := w.sandboxFor(s, job)
-	if errors.Is(err, sandbox.ErrUnavailable) {
-		w.tell("%v", err)
-		return nil, nil
-	}
-	return box, err
-}
-
 func implementCommand(w *world) *cobra.Command {
 	m := &modelFlags{}
 	c := &cobra.Command{
@@ -206,6 +207,7 @@ func testCommand(w *world) *cobra.Command {
 
 func reviewCommand(w *world) *cobra.Command {
 	m := &modelFlags{}
+	pull := 0
 	c := &cobra.Command{
 		Use: "review", Short: "Review a change: static findings, then the model's",
 		Args: noArgs,
@@ -213,12 +215,18 @@ func reviewCommand(w *world) *cobra.Command {
   1 quality_rejected     findings that ask for rework
   3 infrastructure_failed, unusable model reply after one repair
   5 budget_exhausted`},
-		RunE: func(c *cobra.Command, _ []string) error { return w.review(c.Context(), m) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if pull != 0 {
+				return w.reviewPull(c.Context(), m, pull)
+			}
+			return w.review(c.Context(), m)
+		},
 	}
 	repoFlag(w, c.Flags())
 	runFlags(w, c.Flags())
 	forgeFlags(w, c.Flags())
 	formatFlag(w, c.Flags())
+	c.Flags().IntVar(&pull, "pull", 0, "review this pull request, by its diff alone, into a new run directory")
 	m.add(c.Flags())
 	return c
 }

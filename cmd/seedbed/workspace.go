@@ -11,7 +11,51 @@ import (
 
 // workspace is a bare repository as the stages see it: what adapter/git has,
 // and the few things that put its parts together.
-type workspace struct{ *git.Repo }
+type workspace struct {
+	*git.Repo
+	blobs *blobs
+}
+
+// workspace opens a repository; its reader of contents is closed with the
+// process.
+func (w *world) workspace(repo *git.Repo) workspace {
+	b := &blobs{repo: repo}
+	w.closers = append(w.closers, b.close)
+	return workspace{repo, b}
+}
+
+// blobs reads contents through one git process, started when first needed.
+type blobs struct {
+	repo *git.Repo
+	open *git.Blobs
+}
+
+func (b *blobs) read(ctx context.Context, sha string) ([]byte, error) {
+	if b.open == nil {
+		var err error
+		if b.open, err = b.repo.Blobs(context.WithoutCancel(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	data, err := b.open.Read(sha)
+	if err != nil {
+		b.close()
+		return b.repo.Blob(ctx, sha) // made after the reader had started
+	}
+	return data, nil
+}
+
+func (b *blobs) close() {
+	if b.open != nil {
+		b.open.Close()
+		b.open = nil
+	}
+}
+
+// Blob is a file's content by its object id.
+func (w workspace) Blob(ctx context.Context, sha string) ([]byte, error) {
+	return w.blobs.read(ctx, sha)
+}
 
 // localIdentity is who commits in a scratch repository. The forge signs what is
 // published under its own name.

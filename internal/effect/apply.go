@@ -51,6 +51,7 @@ type Applier struct {
 	Clean    Cleaner
 	Stop     func(context.Context) error
 	Left     int64 // effects still permitted in this hour
+	LogSize  int   // size in bytes at which the log rolls; 0: journal.MaxSize
 	Now      func() time.Time
 	Observe  func(Result) // called after each effect; may be nil
 }
@@ -66,27 +67,64 @@ var ErrMoved = errors.New("changed since it was judged")
 
 // Apply does the effects in order, each at most once, and stops at the first
 // that cannot be done. The results cover all effects; those not reached are
-// pending. An effect found already done costs no budget and is no error.
+// pending. An effect found already done is charged nothing and is no error.
+//
+// The whole list is looked at before anything is done: one effect that may not
+// be proposed, or one text that may not leave, and nothing at all is written.
 func (a *Applier) Apply(ctx context.Context, list []Effect) ([]Result, error) {
-	results := make([]Result, 0, len(list))
-	var stopped error
-	asked := false
-	for _, e := range InOrder(list) {
-		res := Result{Kind: e.Kind, Stage: e.Stage, Key: e.Key, Line: e.String(), State: Waiting}
-		if stopped == nil {
-			if !asked || publishes(e.Kind) {
-				stopped, asked = a.askStop(ctx), true
+	sorted := InOrder(list)
+	ready, results, stopped := a.ready(sorted)
+	for i := 0; i < len(ready) && stopped == nil; i++ {
+		if i == 0 || publishes(ready[i].Kind) {
+			if stopped = a.askStop(ctx); stopped != nil {
+				break
 			}
 		}
-		if stopped == nil {
-			stopped = a.one(ctx, e, &res)
-			if a.Observe != nil {
-				a.Observe(res)
-			}
-		}
-		results = append(results, res)
+		stopped = a.one(ctx, ready[i], &results[i])
+		a.observe(results[i])
 	}
 	return results, stopped
+}
+
+// ready checks and cleans every effect. The error is that of the first which
+// may not be applied; its result says so.
+func (a *Applier) ready(sorted []Effect) ([]Effect, []Result, error) {
+	var first error
+	ready, results := make([]Effect, 0, len(sorted)), make([]Result, 0, len(sorted))
+	for _, e := range sorted {
+		res := Result{Kind: e.Kind, Stage: e.Stage, Key: e.Key, State: Waiting}
+		cleaned, err := a.permitted(e)
+		if err != nil {
+			res.State, res.Line, res.Detail = Refused, string(e.Kind), err.Error()
+			if first == nil {
+				first = fmt.Errorf("effect %s: %w", e.Kind, err)
+			}
+			if keyErr := checkKey(e.Key); keyErr != nil {
+				res.Key = ""
+			}
+			a.observe(res)
+		} else {
+			res.Line = cleaned.String()
+		}
+		ready, results = append(ready, cleaned), append(results, res)
+	}
+	return ready, results, first
+}
+
+func (a *Applier) permitted(e Effect) (Effect, error) {
+	if err := Allowed(e.Stage, e.Kind); err != nil {
+		return e, err
+	}
+	if e.Payload == nil || e.Payload.kind() != e.Kind {
+		return e, fmt.Errorf("carries %T", e.Payload)
+	}
+	return a.cleaned(e)
+}
+
+func (a *Applier) observe(res Result) {
+	if a.Observe != nil {
+		a.Observe(res)
+	}
 }
 
 func publishes(k Kind) bool { return k == ChangePublish || k == PullMerge || k == WorkflowDispatch }
@@ -98,33 +136,37 @@ func (a *Applier) askStop(ctx context.Context) error {
 	return a.Stop(ctx)
 }
 
-// one applies a single effect and writes its end into res.
+// one applies a single effect and writes its end into res. What may have
+// happened is charged like what did.
 func (a *Applier) one(ctx context.Context, e Effect, res *Result) error {
-	err := Allowed(e.Stage, e.Kind)
-	if err == nil {
-		e, err = a.cleaned(e)
-	}
-	if err != nil {
-		res.State, res.Detail = Refused, err.Error()
-		return fmt.Errorf("effect %s: %w", e.Kind, err)
-	}
 	if a.Left <= 0 {
 		return ErrBudget
 	}
-	if err := a.dispatch(ctx, e, res); err != nil {
-		if res.State == Waiting {
-			res.State = Broken
-		}
-		res.Detail = err.Error()
-		return fmt.Errorf("effect %s: %w", e.Kind, err)
-	}
-	if res.State == Waiting {
+	err := a.dispatch(ctx, e, res)
+	switch {
+	case err != nil && res.State != Refused:
+		res.State = Broken
+	case err == nil && res.State == Waiting:
 		res.State = Done
 	}
-	if res.State == Done {
+	if res.State == Done || errors.Is(err, forge.ErrUnclear) {
 		a.Left--
 	}
+	if err != nil {
+		res.Detail = a.sayable(err)
+		return fmt.Errorf("effect %s: %w", e.Kind, err)
+	}
 	return nil
+}
+
+// sayable is an error for the record, which is stored and shown: an error may
+// quote what the forge said, and the forge may quote us.
+func (a *Applier) sayable(err error) string {
+	text, cleanErr := a.Clean(err.Error(), maxName)
+	if cleanErr != nil {
+		return "the reason holds a secret and is not kept"
+	}
+	return text
 }
 
 func (a *Applier) dispatch(ctx context.Context, e Effect, res *Result) error {
@@ -145,11 +187,17 @@ func (a *Applier) dispatch(ctx context.Context, e Effect, res *Result) error {
 	case PutReaction:
 		return held(p.Comments, e, func(c Comments) error { return putReaction(ctx, c, v, res) })
 	case TakeLease:
-		return held(p.Refs, e, func(r Refs) error { return a.takeLease(ctx, r, v, res) })
+		return held(p.Refs, e, func(r Refs) error {
+			return held(p.Files, e, func(f Files) error { return a.takeLease(ctx, r, f, v, res) })
+		})
 	case ReleaseLease:
-		return held(p.Refs, e, func(r Refs) error { return releaseLease(ctx, r, p.Files, v, res) })
+		return held(p.Refs, e, func(r Refs) error {
+			return held(p.Files, e, func(f Files) error { return releaseLease(ctx, r, f, v, res) })
+		})
 	case PublishChange:
-		return held(p.Refs, e, func(r Refs) error { return a.publish(ctx, r, v, res) })
+		return held(p.Refs, e, func(r Refs) error {
+			return held(p.Pulls, e, func(q Pulls) error { return a.publish(ctx, r, q, v, res) })
+		})
 	case EditPull:
 		return held(p.Pulls, e, func(q Pulls) error { return editPull(ctx, q, v, res) })
 	case PostReview:
@@ -157,7 +205,9 @@ func (a *Applier) dispatch(ctx context.Context, e Effect, res *Result) error {
 	case PostCheck:
 		return held(p.Checks, e, func(c Checks) error { return postCheck(ctx, c, e.Key, v, res) })
 	case MergePull:
-		return held(p.Pulls, e, func(q Pulls) error { return a.merge(ctx, q, v, res) })
+		return held(p.Pulls, e, func(q Pulls) error {
+			return held(p.Refs, e, func(r Refs) error { return a.merge(ctx, q, r, v, res) })
+		})
 	case ClosePull:
 		return held(p.Pulls, e, func(q Pulls) error { return closePull(ctx, q, v, res) })
 	case DispatchWorkflow:
@@ -169,9 +219,9 @@ func (a *Applier) dispatch(ctx context.Context, e Effect, res *Result) error {
 	case ClearFreeze:
 		return held(p.Refs, e, func(r Refs) error { return clearFreeze(ctx, r, v, res) })
 	case AppendLog:
-		return held(p.Files, e, func(f Files) error { return appendLog(ctx, f, v, a.Now(), res) })
+		return held(p.Files, e, func(f Files) error { return a.appendLog(ctx, f, v, res) })
 	case CreateDeployment:
-		return held(p.Deployments, e, func(d Deployments) error { return createDeployment(ctx, d, e.Key, v, res) })
+		return held(p.Deployments, e, func(d Deployments) error { return createDeployment(ctx, d, v, res) })
 	case SetDeployment:
 		return held(p.Deployments, e, func(d Deployments) error { return setDeployment(ctx, d, v, res) })
 	}
@@ -188,18 +238,22 @@ func held[P comparable](port P, e Effect, do func(P) error) error {
 }
 
 // again runs a mutation; when its answer was lost it asks found whether it
-// happened, and repeats it once if not.
+// happened, and repeats it only if not, twice at most.
 func again(do func() error, found func() (bool, error)) error {
-	err := do()
-	for try := 0; err != nil && errors.Is(err, forge.ErrUnclear) && try < 2; try++ {
+	const most = 3
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || !errors.Is(err, forge.ErrUnclear) {
+			return err
+		}
 		happened, lookErr := found()
-		if lookErr != nil {
+		switch {
+		case lookErr != nil:
 			return errors.Join(err, lookErr)
-		}
-		if happened {
+		case happened:
 			return nil
+		case try == most:
+			return err
 		}
-		err = do()
 	}
-	return err
 }

@@ -1,153 +1,105 @@
 package effect
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/seedbed-dev/seedbed/internal/forge"
 	"github.com/seedbed-dev/seedbed/internal/secret"
-)
-
-// The sizes in bytes that GitHub accepts, with room for a mark.
-const (
-	maxBody    = 65536 - 256
-	maxTitle   = 250
-	maxSummary = 65535 - 256
 )
 
 // NewCleaner makes the cleaner for outgoing text. Text that holds a secret of
 // this process, plain or encoded, or something in the shape of a known token is
-// refused: what leaves is blocked, not redacted.
+// refused with its kind and line: what leaves is blocked, not redacted. What
+// people cannot see is taken out before the search as well as after it, since a
+// token in pieces is whole again once the joints are gone.
 func NewCleaner(known *secret.Redactor) Cleaner {
-	return func(text string, max int) (string, error) {
-		if hits := secret.Scan([]byte(text)); len(hits) > 0 {
-			return "", fmt.Errorf("text holds a %s at line %d [secrets]", hits[0].Kind, hits[0].Line)
+	return func(text string, limit int) (string, error) {
+		shown := visible(text)
+		for _, form := range []string{text, shown} {
+			if err := secretIn(known, form); err != nil {
+				return "", err
+			}
 		}
-		if known != nil && string(known.Redact([]byte(text))) != text {
-			return "", fmt.Errorf("text holds a secret of this run [secrets]")
-		}
-		return cut(strings.ToValidUTF8(visible(text), "\uFFFD"), max), nil
+		return cut(shown, limit), nil
 	}
 }
 
-// visible drops what people cannot see: control characters but for line ends
-// and tabs, bidirectional and zero-width characters, tags.
+func secretIn(known *secret.Redactor, text string) error {
+	hits := append(known.Find([]byte(text)), secret.Scan([]byte(text))...)
+	if len(hits) == 0 {
+		return nil
+	}
+	how := ""
+	if e := hits[0].Encoding; e != "" && e != "plain" {
+		how = ", " + e
+	}
+	return fmt.Errorf("text holds a secret (%s%s) at line %d [secrets]", hits[0].Kind, how, hits[0].Line)
+}
+
+// escapes are terminal sequences (ECMA-48): CSI, OSC with either end, and the
+// two-character ones. C1 forms are two bytes in UTF-8.
+var escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\x1b\\]|\u009d)[^\x07\x1b\u009c\n]*(?:\x07|\x1b\\\\|\u009c)?|\x1b[ -/]*[0-~]")
+
+// visible drops what people cannot see: terminal sequences, control characters
+// but for line ends and tabs, bidirectional, zero-width and filling characters,
+// tags. A line that a lone carriage return would overwrite is kept as a line.
 func visible(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if strings.ContainsAny(s, "\x1b\u009b\u009d") {
+		s = escapes.ReplaceAllString(s, "")
+	}
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return r
-		case r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xad || r == 0xfeff,
-			r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f,
-			r >= 0xfff9 && r <= 0xfffb, r >= 0xe0000 && r <= 0xe0fff:
+		case r == 0x2028 || r == 0x2029: // line and paragraph separators
+			return '\n'
+		case hidden(r):
 			return -1
 		}
 		return r
 	}, s)
 }
 
-func cut(s string, max int) string {
-	if len(s) <= max {
+func hidden(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0, // controls
+		r == 0xad, r == 0x34f, r == 0x61c, r == 0x180e, r == 0xfeff,
+		r >= 0x115f && r <= 0x1160, r == 0x3164, r == 0xffa0, // fillers
+		r >= 0x17b4 && r <= 0x17b5, r >= 0x180b && r <= 0x180f,
+		r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f,
+		r >= 0xfe00 && r <= 0xfe0e, // variation selectors; U+FE0F only makes an emoji colourful
+		r >= 0xfff0 && r <= 0xfffb, r >= 0x1d173 && r <= 0x1d17a, r >= 0xe0000 && r <= 0xe0fff:
+		return true
+	}
+	return false
+}
+
+// cut keeps the beginning of a text that is too long and says so. Where there
+// is no room for a sentence one word stands alone.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	note := fmt.Sprintf("\n\ntruncated: kept %d of %d bytes", max-64, len(s))
-	at := max - 64
-	for at > 0 && !utf8.RuneStart(s[at]) {
-		at--
+	note := "... truncated"
+	if limit >= 512 {
+		note = fmt.Sprintf("\n\ntruncated: kept %d of %d bytes", limit-64, len(s))
 	}
-	return s[:at] + note
+	return head(s, limit-max(len(note), 64*min(1, limit/512))) + note
 }
 
-// cleaned gives the effect with every text of it made harmless, or an error
-// that names the text that may not leave.
-func (a *Applier) cleaned(e Effect) (Effect, error) {
-	if a.Clean == nil {
-		return e, fmt.Errorf("no cleaner is set")
+// head is at most n bytes of s, whole characters only.
+func head(s string, n int) string {
+	if n >= len(s) {
+		return s
 	}
-	var firstErr error
-	clean := func(what string, s *string, max int) {
-		if s == nil {
-			return
-		}
-		out, err := a.Clean(*s, max)
-		if err != nil && firstErr == nil {
-			firstErr = fmt.Errorf("%s: %w", what, err)
-		}
-		*s = out
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
 	}
-	switch p := e.Payload.(type) {
-	case OpenIssue:
-		clean("title", &p.Title, maxTitle)
-		clean("body", &p.Body, maxBody)
-		e.Payload = p
-	case EditIssue:
-		p.Title, p.Body = copied(p.Title), copied(p.Body)
-		clean("title", p.Title, maxTitle)
-		clean("body", p.Body, maxBody)
-		e.Payload = p
-	case PutComment:
-		clean("comment", &p.Body, maxBody)
-		e.Payload = p
-	case PublishChange:
-		clean("title", &p.Title, maxTitle)
-		clean("body", &p.Body, maxBody)
-		p.Steps = append([]PublishStep(nil), p.Steps...)
-		for i := range p.Steps {
-			clean("commit message", &p.Steps[i].Message, maxBody)
-		}
-		e.Payload = p
-	case EditPull:
-		p.Title, p.Body = copied(p.Title), copied(p.Body)
-		clean("title", p.Title, maxTitle)
-		clean("body", p.Body, maxBody)
-		e.Payload = p
-	case PostReview:
-		clean("review", &p.Body, maxBody)
-		p.Comments = append([]forge.LineComment(nil), p.Comments...)
-		for i := range p.Comments {
-			clean("line comment", &p.Comments[i].Body, maxBody)
-		}
-		e.Payload = p
-	case PostCheck:
-		clean("check title", &p.Report.Title, maxTitle)
-		clean("check summary", &p.Report.Summary, maxSummary)
-		p.Report.Annotations = append([]forge.Annotation(nil), p.Report.Annotations...)
-		for i := range p.Report.Annotations {
-			clean("annotation", &p.Report.Annotations[i].Message, maxSummary)
-		}
-		e.Payload = p
-	case MergePull:
-		clean("title", &p.Title, maxTitle)
-		clean("message", &p.Message, maxBody)
-		e.Payload = p
-	case AppendLog:
-		text := string(p.Entry)
-		clean("log entry", &text, 128<<10)
-		if firstErr == nil && !json.Valid([]byte(text)) {
-			firstErr = fmt.Errorf("log entry: too large")
-		}
-		p.Entry = json.RawMessage(text)
-		e.Payload = p
-	case CreateDeployment:
-		clean("description", &p.Description, 140)
-		clean("payload", &p.Payload, maxBody)
-		e.Payload = p
-	case SetDeployment:
-		clean("description", &p.Description, 140)
-		e.Payload = p
-	}
-	return e, firstErr
-}
-
-func copied(s *string) *string {
-	if s == nil {
-		return nil
-	}
-	c := *s
-	return &c
+	return s[:max(n, 0)]
 }
 
 // alive matches what GitHub turns into something with an effect: links,
@@ -157,7 +109,7 @@ var alive = regexp.MustCompile(`(?i)(?:https?://|www\.|javascript:|data:)\S+|[\w
 // Inert makes words of a stranger or a model safe to show in one line of our
 // Markdown: nobody is mentioned, nothing is closed, no HTML and no link is
 // alive. What would be alive is shown as a code span. Used on every such part
-// when a text is put together.
+// when a text is put together; Apply looks at the whole once more.
 func Inert(s string) string {
 	s = strings.Join(strings.Fields(strings.ReplaceAll(visible(s), "`", "'")), " ")
 	var b strings.Builder

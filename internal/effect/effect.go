@@ -89,11 +89,15 @@ func New(by Stage, key, reason string, p Payload) Effect {
 
 // String is the one line that --dry-run prints.
 func (e Effect) String() string {
-	s := fmt.Sprintf("%-17s %s", e.Kind, e.Payload.line())
+	s := fmt.Sprintf("%-17s", e.Kind)
+	if e.Payload != nil {
+		s += " " + e.Payload.line()
+	}
 	if e.Reason != "" {
 		s += "  (" + e.Reason + ")"
 	}
-	return s
+	// The line goes to a terminal and to a job's log: nothing in it may act there.
+	return strings.NewReplacer("\n", " ", "\t", " ", "##[", "## [").Replace(visible(s))
 }
 
 // OpenIssue files an issue.
@@ -335,8 +339,12 @@ func (CreateDeployment) kind() Kind     { return DeploymentCreate }
 func (p CreateDeployment) line() string { return short(p.SHA) + " to " + p.Environment }
 
 // SetDeployment adds a status to a deployment.
+//
+// With Environment the deployment is looked up first, and a state that it has
+// already is not set again.
 type SetDeployment struct {
 	Deployment  int64  `json:"deployment"`
+	Environment string `json:"environment,omitempty"`
 	State       string `json:"state"` // in_progress | success | failure | inactive
 	Description string `json:"description,omitempty"`
 	URL         string `json:"url,omitempty"`

@@ -2,6 +2,8 @@ package effect
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -213,21 +215,31 @@ func postReview(ctx context.Context, q Pulls, key string, p PostReview, viewer f
 		return slices.ContainsFunc(all, func(r forge.Review) bool { return ours(r.Author, viewer) && marked(r.Body, key) }), err
 	}
 	found, err := find()
-	if err != nil || found {
-		res.State = Already
+	if err != nil {
 		return err
+	}
+	if found {
+		res.State = Already
+		return nil
 	}
 	return again(func() error {
 		return only(q.CreateReview(ctx, p.Pull, p.SHA, p.Event, p.Body+"\n\n"+keyMark(key), p.Comments))
 	}, find)
 }
 
+// postCheck finds our check by the key that begins its external id; a digest of
+// what it says follows, so that a check which says the same is left alone and
+// one which says something else is not.
 func postCheck(ctx context.Context, c Checks, key string, p PostCheck, res *Result) error {
-	p.Report.ExternalID = key
+	said, err := json.Marshal(p.Report)
+	if err != nil {
+		return fmt.Errorf("writing the check: %w", err)
+	}
+	p.Report.ExternalID = fmt.Sprintf("%s %.12x", key, sha256.Sum256(said))
 	find := func() (forge.Check, bool, error) {
 		all, err := c.Checks(ctx, p.Report.HeadSHA)
 		for _, have := range all {
-			if have.ExternalID == key && have.Name == p.Report.Name {
+			if strings.HasPrefix(have.ExternalID, key+" ") && have.Name == p.Report.Name {
 				return have, true, err
 			}
 		}
@@ -237,15 +249,23 @@ func postCheck(ctx context.Context, c Checks, key string, p PostCheck, res *Resu
 	if err != nil {
 		return err
 	}
-	if found && have.Status == p.Report.Status && have.Conclusion == p.Report.Conclusion {
+	if found && says(have, p.Report) {
 		res.State, res.ID = Already, have.ID
 		return nil
 	}
 	return again(func() (err error) {
 		res.ID, err = c.PutCheck(ctx, p.Report, have.ID)
 		return err
-	}, func() (ok bool, err error) {
-		have, ok, err = find()
-		return ok && have.Status == p.Report.Status && have.Conclusion == p.Report.Conclusion, err
+	}, func() (bool, error) {
+		var err error
+		have, _, err = find()
+		res.ID = have.ID
+		return says(have, p.Report), err
 	})
+}
+
+// says tells whether a check holds all of a report: one whose annotations did
+// not all arrive is still in progress.
+func says(have forge.Check, want forge.CheckReport) bool {
+	return have.ExternalID == want.ExternalID && have.Status == want.Status && have.Conclusion == want.Conclusion
 }

@@ -3,7 +3,9 @@ package effect
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -106,6 +108,9 @@ func (e *Effect) UnmarshalJSON(data []byte) error {
 	if !ok {
 		return Allowed(s.Stage, s.Kind)
 	}
+	if string(bytes.TrimSpace(s.Payload)) == "null" || len(s.Payload) == 0 {
+		return fmt.Errorf("payload of %s: none", s.Kind)
+	}
 	p, err := row.payload(s.Payload)
 	if err != nil {
 		return fmt.Errorf("payload of %s: %w", s.Kind, err)
@@ -123,7 +128,13 @@ func read[P Payload](data []byte) (Payload, error) {
 func strict(data []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	return dec.Decode(v)
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("something follows the value")
+	}
+	return nil
 }
 
 // Proposal is effects.json: what a run wants done, in the order it was

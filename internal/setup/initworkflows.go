@@ -47,7 +47,7 @@ func readWorkflows(s *source, f *found) *workflowRuns {
 	w := &workflowRuns{}
 	n := 0
 	for _, p := range s.paths {
-		if path.Dir(p) != ".github/workflows" || path.Ext(p) != ".yml" && path.Ext(p) != ".yaml" || strings.HasPrefix(path.Base(p), "seedbed") {
+		if path.Dir(p) != ".github/workflows" || path.Ext(p) != ".yml" && path.Ext(p) != ".yaml" {
 			continue
 		}
 		if n++; n > maxWorkflows {
@@ -57,6 +57,9 @@ func readWorkflows(s *source, f *found) *workflowRuns {
 		data, err := s.read(p)
 		if err != nil {
 			f.note("%s %v", shown(p), err)
+			continue
+		}
+		if callsSeedbed(data) {
 			continue
 		}
 		var doc yaml.Node

@@ -42,12 +42,9 @@ const (
 	foreign          // not init's
 )
 
-// fullPath is where a workflow of the full set goes. The names are those by
-// which the workflows start one another.
-func fullPath(base string) string { return workflowDir + fullPrefix + base }
-
-// fullPrefix keeps the full set apart from workflows the owner has.
-const fullPrefix = "seedbed-"
+// fullPath is where a workflow of the full set goes. It keeps its name: the
+// workflows start one another by name.
+func fullPath(base string) string { return workflowDir + base }
 
 // files gives what init writes, by path. Seed is nil where no new one is made.
 func (in *initRun) files(seedText []byte) (map[string][]byte, error) {
@@ -116,7 +113,7 @@ func (in *initRun) write() error {
 		}
 		in.say("  %-44s removed: the full set takes its place", p)
 	}
-	in.next(len(fresh) + len(gone))
+	in.next(files, len(fresh)+len(gone))
 	return nil
 }
 
@@ -124,7 +121,7 @@ func (in *initRun) write() error {
 // every cycle twice.
 func (in *initRun) keepSet() error {
 	for _, p := range in.fullSet() {
-		state, err := in.state(p, in.Workflows[strings.TrimPrefix(p, workflowDir+fullPrefix)])
+		state, err := in.state(p, in.Workflows[path.Base(p)])
 		if err != nil {
 			return err
 		}
@@ -329,19 +326,28 @@ func (in *initRun) preview(files map[string][]byte, fresh, gone []string) {
 	in.say("\nNothing was written (--dry-run)")
 }
 
-// next says what a person does now.
-func (in *initRun) next(changes int) {
+// next says what a person does now, in six lines at most.
+func (in *initRun) next(files map[string][]byte, changes int) {
 	if changes == 0 {
 		in.say("\nNothing to do: all of it is there")
 		return
 	}
 	in.say("  %s", in.logWhy)
+	steps := []string{"read seed.yaml: it is the contract, and only you change it"}
+	for _, p := range sortedPaths(files) {
+		if bytes.Contains(files[p], []byte("OWNER/seedbed")) {
+			steps = append(steps, "in .github/workflows write the account that publishes Seedbed for OWNER")
+			break
+		}
+	}
+	steps = append(steps, "add the secret OPENAI_API_KEY, or set model.base_url to your own endpoint",
+		"Settings > Actions > General: allow Actions to create pull requests",
+		"git add seed.yaml .github && git commit && git push",
+		"label an issue ai-task; seedbed doctor says what is still missing")
 	in.say("\nNext")
-	in.say("  1. read seed.yaml: it is the contract, and only you change it")
-	in.say("  2. add the secret OPENAI_API_KEY, or set model.base_url to your own endpoint")
-	in.say("  3. Settings > Actions > General: allow Actions to create pull requests")
-	in.say("  4. git add seed.yaml .github && git commit && git push")
-	in.say("  5. label an issue ai-task; seedbed doctor says what is still missing")
+	for i, s := range steps {
+		in.say("  %d. %s", i+1, s)
+	}
 }
 
 // remove takes out what init wrote, file by file, unless somebody changed it.
@@ -388,7 +394,7 @@ func (in *initRun) original(name string) []byte {
 	case quickFile:
 		return in.Workflows[quickExample]
 	}
-	return in.Workflows[strings.TrimPrefix(name, workflowDir+fullPrefix)]
+	return in.Workflows[path.Base(name)]
 }
 
 // prune removes folders that are empty now.

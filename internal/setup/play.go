@@ -107,12 +107,12 @@ func (p *play) buildScene(ctx context.Context, c *cycle, t task.Task) error {
 
 func (p *play) stage(rec rundir.Stage) {
 	for _, phase := range rec.Phases {
-		if phase.Note != "" && phase.Note != rec.Message {
+		if rec.Stage == "implement" && phase.Note != "" && phase.Note != rec.Message {
 			p.step(rec.Stage, time.Duration(phase.Millis)*time.Millisecond, "%s", phase.Note)
 		}
 	}
 	note := rec.Message
-	if rec.Outcome != rundir.Succeeded {
+	if rec.Outcome != rundir.Succeeded && rec.Stage != "review" {
 		note = strings.ReplaceAll(string(rec.Outcome), "_", " ") + ": " + note
 	}
 	if rec.Tokens > 0 {
@@ -210,14 +210,19 @@ func thousands(n int64) string {
 	return s
 }
 
-// refusal prints every rule that said no, with where its limit stands.
+// refusal prints what every rule that said no found, with where its limit
+// stands. What merely waits for somebody is left out: nothing is there to
+// approve.
 func (p *play) refusal(v *policy.Verdict) {
-	for _, f := range v.Findings() {
-		p.say("%s", clip("    "+f.String(), 100))
-		if f.Hint != "" {
-			p.say("%s", clip("        hint: "+f.Hint, 100))
+	for _, r := range v.Results {
+		if r.Outcome != policy.Fail {
+			continue
 		}
-		if f.Seed != "" || f.Who != "" {
+		for _, f := range r.Findings {
+			p.say("%s", clip("    "+f.String(), 100))
+			if f.Hint != "" {
+				p.say("%s", clip("        hint: "+f.Hint, 100))
+			}
 			p.say("%s", clip(fmt.Sprintf("        limit: %s · unblocks: %s", orElse(f.Seed, "built in"), orElse(f.Who, "nobody")), 100))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
@@ -44,14 +45,13 @@ func readRecord(d forge.Deployment) (record, bool) {
 //	no production record           staging is to be done, or done again
 //	production "" or pending       staging was good; waits for a person or for us
 //	production in_progress         promoted or about to be; watch it
-//	rollback record not final      going back; go on with that
+//	and a rollback record          going back; go on with that
 type standing struct {
 	staging    *record
 	production *record
 	rollback   *record // of the production record
 	good       *record // what production would go back to
 	top        *forge.Deployment
-	newer      string // a later commit that is out already
 }
 
 // where reads the records and ends the run when there is nothing left to do.
@@ -75,7 +75,7 @@ func (d *deployer) where(ctx context.Context) (standing, error) {
 	if err := d.settled(now); err != nil {
 		return now, err
 	}
-	return now, d.superseded(ctx, &now)
+	return now, d.superseded(ctx, now)
 }
 
 func (d *deployer) ours(list []forge.Deployment, task, sha string) *record {
@@ -89,9 +89,10 @@ func (d *deployer) ours(list []forge.Deployment, task, sha string) *record {
 	return nil
 }
 
+// rollbackOf is the rollback of a production record, if one was begun.
 func rollbackOf(list []forge.Deployment, of *record, sha string) *record {
 	for _, have := range list {
-		if r, ok := readRecord(have); ok && of != nil && have.Task == taskRollback+sha && r.Back == of.ID && !final(have.State) {
+		if r, ok := readRecord(have); ok && of != nil && have.Task == taskRollback+sha && r.Back == of.ID {
 			return &r
 		}
 	}
@@ -103,11 +104,12 @@ func final(state string) bool {
 }
 
 // lastGood is the newest release that we recorded as healthy in production,
-// this commit's own aside. Newest comes first in the list.
+// this commit's own aside, be it by its promotion or by a rollback to it that
+// was verified. Newest comes first in the list.
 func (d *deployer) lastGood(list []forge.Deployment) *record {
 	for _, have := range list {
 		r, ok := readRecord(have)
-		if ok && have.Task == taskRelease && have.SHA != d.in.SHA && have.State == "success" && r.Release != "" {
+		if ok && (have.Task == taskRelease || strings.HasPrefix(have.Task, taskRollback)) && have.SHA != d.in.SHA && have.State == "success" && r.Release != "" {
 			return &r
 		}
 	}
@@ -116,9 +118,6 @@ func (d *deployer) lastGood(list []forge.Deployment) *record {
 
 // settled ends a run that finds its work done.
 func (d *deployer) settled(now standing) error {
-	if now.rollback != nil {
-		return nil
-	}
 	p := now.production
 	switch {
 	case p != nil && (p.State == "success" || p.State == "inactive"):
@@ -137,7 +136,7 @@ func (d *deployer) stagingOnly() bool {
 
 // superseded ends a run whose commit is older than what is out: going on would
 // take later work back.
-func (d *deployer) superseded(ctx context.Context, now *standing) error {
+func (d *deployer) superseded(ctx context.Context, now standing) error {
 	if now.good == nil || now.rollback != nil || now.production != nil && now.production.State == "in_progress" {
 		return nil
 	}

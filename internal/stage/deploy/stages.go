@@ -187,21 +187,10 @@ func (d *deployer) goBack(ctx context.Context, now standing, seen Watched) error
 	if err := d.onTop(ctx, back.ID); err != nil {
 		return err
 	}
-	if err := d.set(ctx, back, "in_progress", "going back to "+back.Release); err != nil {
-		return err
-	}
-	since := d.Now()
-	said, err := d.script(ctx, order{Production, "rollback", d.seed.Deploy.Production.Rollback, back.Release})
-	if err != nil && (ctx.Err() != nil || !scriptAtFault(err)) {
-		return err
-	}
-	after := Watched{Environment: Production, Release: back.Release, Verdict: bad}
+	after, err := d.rollBack(ctx, back)
 	if err != nil {
-		after.Reason = err.Error()
-	} else if after, err = d.watch(ctx, Production, said); err != nil {
 		return err
 	}
-	d.phase("roll back", since, "to %s: %s", back.Release, after.line())
 	state, outcome, what := "success", rundir.RolledBack, fmt.Sprintf("Rolled back to release %s, which is healthy.", back.Release)
 	if after.Verdict != healthy {
 		state, outcome = "failure", rundir.NeedsHuman
@@ -218,6 +207,33 @@ func (d *deployer) goBack(ctx context.Context, now standing, seen Watched) error
 	}
 	return &end{outcome: outcome, reason: "rolled_back", message: fmt.Sprintf("%s was bad in production (%s): back to release %s, %s", short(d.in.SHA), seen.Reason, back.Release, after.line()),
 		question: question(outcome, "Production is not healthy on the release before either. What now?")}
+}
+
+// rollBack runs the script and watches what it left. A record that is closed
+// already says by itself how that went.
+func (d *deployer) rollBack(ctx context.Context, back *record) (Watched, error) {
+	after := Watched{Environment: Production, Release: back.Release, Verdict: bad, Reason: "an earlier run saw it so"}
+	if final(back.State) {
+		if back.State == "success" {
+			after.Verdict = healthy
+		}
+		return after, nil
+	}
+	if err := d.set(ctx, back, "in_progress", "going back to "+back.Release); err != nil {
+		return after, err
+	}
+	since := d.Now()
+	said, err := d.script(ctx, order{Production, "rollback", d.seed.Deploy.Production.Rollback, back.Release})
+	switch {
+	case err == nil:
+		after, err = d.watch(ctx, Production, said)
+	case ctx.Err() == nil && scriptAtFault(err):
+		after.Reason, err = err.Error(), nil
+	}
+	if err == nil {
+		d.phase("roll back", since, "to %s: %s", back.Release, after.line())
+	}
+	return after, err
 }
 
 // nowhereToGo is for production that is bad with no release of ours before it.

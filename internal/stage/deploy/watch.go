@@ -117,6 +117,9 @@ func (w Watched) last(r Result) string {
 
 // line is "10/10 healthy".
 func (w Watched) line() string {
+	if w.Verdict == healthy && len(w.Samples) == 0 {
+		return healthy
+	}
 	if w.Verdict == healthy {
 		return fmt.Sprintf("%d/%d healthy", w.Passed, len(w.Samples))
 	}

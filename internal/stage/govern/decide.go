@@ -46,7 +46,8 @@ func (g *governor) decide(ctx context.Context, d *rundir.Dir, verify *rundir.Dir
 		rep.Outcome, rep.State, rep.Message = rundir.NothingToDo, "taken", why
 		return rep, err
 	}
-	if end, ended := ending(d); ended {
+	end, ended := ending(d)
+	if ended && !m.judgeable(end) {
 		return g.stopped(ctx, m, rep, end)
 	}
 	approved, verdict := policy.Judge(m.seed, m.series, m.facts)
@@ -57,6 +58,9 @@ func (g *governor) decide(ctx context.Context, d *rundir.Dir, verify *rundir.Dir
 	}
 	if !approved.MayPublish(m.series.Whole.Head.SHA) {
 		return g.refuse(ctx, m, verdict, rep)
+	}
+	if ended {
+		return g.stopped(ctx, m, rep, end)
 	}
 	if m.seed.Mode == "advise" {
 		rep.Outcome, rep.State, rep.Message = rundir.Succeeded, "advised", "mode: advise writes nothing; the patch is in the run"
@@ -130,6 +134,13 @@ func ending(d *rundir.Dir) (rundir.Stage, bool) {
 		return rundir.Stage{Stage: "implement", Outcome: rundir.NoChange, Message: "no change was made"}, true
 	}
 	return rundir.Stage{}, false
+}
+
+// judgeable says whether a run that ended badly left a change that the judge
+// can tell people more about: one that broke a limit, rather than one that is
+// unfinished.
+func (m *made) judgeable(end rundir.Stage) bool {
+	return len(m.series.Commits) > 0 && end.Outcome == rundir.QualityRejected
 }
 
 // leaseLost says whether the claim on the issue is somebody else's by now. In

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/seedbed-dev/seedbed/internal/command"
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/finding"
 	"github.com/seedbed-dev/seedbed/internal/policy"
@@ -148,14 +149,17 @@ func mergedText(o *standing, merge, odd string) string {
 	return text
 }
 
-// pullTitle is the outcome in a line: the subject of the last step, else the
-// issue's title.
+// pullTitle is the outcome in a line: what the plan's one step set out to do,
+// else the title.
 func pullTitle(m *made) string {
-	if n := len(m.series.Commits); n > 0 {
-		subject, _, _ := strings.Cut(m.series.Commits[n-1].Message, "\n")
-		if subject = strings.TrimSpace(subject); subject != "" {
-			return effect.Inert(subject)
+	var titles []string
+	for _, step := range m.task.Steps {
+		if step.Kind == "code" && step.Title != "" {
+			titles = append(titles, step.Title)
 		}
+	}
+	if len(titles) == 1 {
+		return effect.Inert(titles[0])
 	}
 	return effect.Inert(m.task.Title)
 }
@@ -171,7 +175,7 @@ func pullBody(m *made, v policy.Verdict, in Input) (string, error) {
 		b.WriteString("⚠ Your CI may not have started on this branch: if a check is missing, press **Approve and run**.\n")
 	}
 	b.WriteString("\n" + proofTable(m))
-	fmt.Fprintf(&b, "\n**Try it:** %s  **Undo:** revert %s; no data changed.\n", tryIt(m.task), count(len(m.series.Commits), "commit"))
+	fmt.Fprintf(&b, "\n**Try it:** %s  **Undo:** revert the merge of these %s.\n", tryIt(m.task), count(len(m.series.Commits), "commit"))
 	fmt.Fprintf(&b, "**Not looked at:** %s.  **Needs:** %s.\n", notLooked(v), needs(v))
 	b.WriteString("\n<details><summary>Risk, budget, follow-ups, provenance</summary>\n\n")
 	b.WriteString(details(m, v, in))
@@ -273,9 +277,7 @@ func details(m *made, v policy.Verdict, in Input) string {
 	if r := m.dir.Run.Review; r != nil {
 		fmt.Fprintf(&b, "- Review: %d of %d files, %s\n", r.Looked, r.Of, effect.Inert(r.Verdict))
 	}
-	for _, line := range v.Sandbox {
-		fmt.Fprintf(&b, "- Sandbox: %s\n", effect.Inert(line))
-	}
+	fmt.Fprintf(&b, "- Sandbox: %s\n", layers(m.dir.Run.Sandbox))
 	for _, a := range m.task.Spec.Assumed {
 		fmt.Fprintf(&b, "- Assumed: %s\n", effect.Inert(a))
 	}
@@ -285,6 +287,26 @@ func details(m *made, v policy.Verdict, in Input) string {
 		fmt.Fprintf(&b, "- [The run](%s)\n", in.Run.URL)
 	}
 	return b.String()
+}
+
+// layers names what kept the repository's code in, and what was missing.
+func layers(list []command.Layer) string {
+	var in, out []string
+	for _, l := range list {
+		if l.InForce {
+			in = append(in, l.Name)
+		} else {
+			out = append(out, strings.TrimSpace(l.Name+" "+l.Detail))
+		}
+	}
+	if len(in)+len(out) == 0 {
+		return "no command was run"
+	}
+	text := effect.Inert(names(in))
+	if len(out) > 0 {
+		text += "; missing: " + effect.Inert(names(out))
+	}
+	return text
 }
 
 func blockFor(m *made, v policy.Verdict, in Input) task.Block {
