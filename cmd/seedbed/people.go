@@ -10,7 +10,7 @@ import (
 )
 
 func peopleCommands(w *world) []*cobra.Command {
-	return []*cobra.Command{demoCommand(w), rehearseCommand(w)}
+	return []*cobra.Command{demoCommand(w), initCommand(w), doctorCommand(w), rehearseCommand(w), statusCommand(w)}
 }
 
 func demoCommand(w *world) *cobra.Command {

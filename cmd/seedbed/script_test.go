@@ -58,12 +58,17 @@ func TestScript(t *testing.T) {
 			env.Setenv("GOCACHE", strings.TrimSpace(string(gocache)))
 			env.Setenv("GOFLAGS", "-mod=readonly")
 			env.Setenv("GOPROXY", "off")
+			env.Values[hubKey{}] = &hub{}
 			env.Setenv("SEEDBED_CACHE", filepath.Join(cache, "seedbed", "sandbox"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"masked": masked,
+			"asks":    asks,
+			"exits":   exits,
+			"hub":     hubCommand,
+			"masked":  masked,
+			"mode":    mode,
+			"waitfor": waitFor,
 		},
 	})
 }
@@ -122,5 +127,17 @@ func masked(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if text != string(want) {
 		ts.Fatalf("have\n%s\nwant\n%s", text, want)
+	}
+}
+
+// mode compares a file's permission bits: mode 600 FILE.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode OCTAL FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if have := fmt.Sprintf("%o", info.Mode().Perm()); have != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], have, args[0])
 	}
 }

@@ -16,14 +16,18 @@ import (
 
 	"github.com/seedbed-dev/seedbed/examples/tally"
 	"github.com/seedbed-dev/seedbed/internal/adapter/git"
+	"github.com/seedbed-dev/seedbed/internal/adapter/github"
 	"github.com/seedbed-dev/seedbed/internal/change"
 	"github.com/seedbed-dev/seedbed/internal/command"
+	"github.com/seedbed-dev/seedbed/internal/effect"
+	"github.com/seedbed-dev/seedbed/internal/fakegithub"
 	"github.com/seedbed-dev/seedbed/internal/forge"
 	"github.com/seedbed-dev/seedbed/internal/llm"
 	"github.com/seedbed-dev/seedbed/internal/policy"
 	"github.com/seedbed-dev/seedbed/internal/rundir"
 	"github.com/seedbed-dev/seedbed/internal/secret"
 	"github.com/seedbed-dev/seedbed/internal/seed"
+	"github.com/seedbed-dev/seedbed/internal/stage/deploy"
 	"github.com/seedbed-dev/seedbed/internal/stage/implement"
 	"github.com/seedbed-dev/seedbed/internal/stage/plan"
 	"github.com/seedbed-dev/seedbed/internal/stage/review"
@@ -176,6 +180,52 @@ func TestDeployScripts(t *testing.T) {
 	}
 }
 
+// TestDeploy brings the project out by the seed's own scripts and probes, and
+// once more with a commit that does not build.
+func TestDeploy(t *testing.T) {
+	server, err := fakegithub.Open(fakegithub.Options{Root: t.TempDir()})
+	must(t, err)
+	t.Cleanup(func() { server.Close() })
+	base, err := server.Start("127.0.0.1:0")
+	must(t, err)
+	must(t, server.AddUser(fakegithub.User{Login: "ana"}))
+	must(t, server.AddRepository(fakegithub.Repository{Owner: "ana", Name: tally.Name, From: unpack(t)}))
+	client := func(token fakegithub.Token) *github.Client {
+		value, err := server.MintToken(token)
+		must(t, err)
+		c, err := github.New(github.Options{BaseURL: base, Token: value, Owner: "ana", Repo: tally.Name})
+		must(t, err)
+		return c
+	}
+	ana := client(fakegithub.Token{Kind: fakegithub.KindUser, Login: "ana"})
+	robot := client(fakegithub.Token{Kind: fakegithub.KindActions, Repo: "ana/" + tally.Name})
+	root, now := t.TempDir(), time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	out := func(file, content string) rundir.Stage {
+		t.Helper()
+		have, err := ana.File(t.Context(), file, "main")
+		must(t, err)
+		_, sha, err := ana.PutFile(t.Context(), file, "main", "a change", []byte(content), have.SHA)
+		must(t, err)
+		repo, err := git.Clone(t.Context(), git.Options{URL: base + "/ana/tally.git", Dir: filepath.Join(t.TempDir(), "clone.git"), Token: server.TokenNamed("ana")})
+		must(t, err)
+		must(t, repo.Fetch(t.Context(), "refs/heads/main"))
+		rep, err := deploy.Run(t.Context(), deploy.Ports{Forge: robot, Deployments: robot, Repo: repository{repo}, Scripts: deploy.Shell{}, Probe: deploy.NewWeb(0),
+			Clean: effect.NewCleaner(nil), Now: func() time.Time { return now }, Scratch: t.TempDir(), Environ: append(os.Environ(), "DEPLOY_ROOT="+root),
+			Sleep: func(_ context.Context, d time.Duration) error { now = now.Add(d); return nil }}, theSeed(t), deploy.Input{SHA: sha})
+		must(t, err)
+		return rep.Record
+	}
+	if have := out("README.md", "one two\n"); have.Message != "staging 2/2 healthy → production 2/2 healthy" {
+		t.Errorf("have %s: %s", have.Outcome, have.Message)
+	}
+	if have, _ := os.ReadFile(filepath.Join(root, "production/current/healthz")); string(have) != "2 words, 1 line, 8 bytes\n" {
+		t.Errorf("have production answering %q", have)
+	}
+	if have := out("main.go", "package main\n"); have.Outcome != rundir.ValidationBlocked || !strings.Contains(have.Message, "deploy.staging.deploy `sh deploy/release.sh` ended with exit code 1") {
+		t.Errorf("have %s: %s", have.Outcome, have.Message)
+	}
+}
+
 // play is one scene on its way through the stages.
 type play struct {
 	t     *testing.T
@@ -297,6 +347,11 @@ func (r repository) Restore(ctx context.Context, base string, series []byte) (st
 		}
 	}
 	return head, err
+}
+
+func (r repository) Parents(ctx context.Context, sha string) ([]string, error) {
+	info, err := r.CommitInfo(ctx, sha)
+	return info.Parents, err
 }
 
 func (r repository) Paths(ctx context.Context, commit string) (paths []string, err error) {

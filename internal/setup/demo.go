@@ -265,7 +265,7 @@ func (d *demo) verdict(ctx context.Context, c *cycle, t govern.TaskReport, took 
 	case "merged":
 		d.merged++
 		d.step("govern", took, "ALLOWED: %s · pull request #%d · merged", allowed(t), t.Pull)
-		d.step("", 0, "(this demo's seed.yaml sets mode: auto; yours will not)")
+		d.say("                    (this demo's seed.yaml sets mode: auto; yours will not)")
 		if err := d.deploy(ctx, c, t.Merge); err != nil {
 			return err
 		}

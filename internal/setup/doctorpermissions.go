@@ -20,10 +20,10 @@ type jobRow struct {
 }
 
 var (
-	quickRows = []jobRow{{"propose", "yes", "yes, in the sandbox: no key, no network"}, {"govern", "no", "no"}}
-	cycleRows = []jobRow{{"accept", "no", "no"}, {"build", "yes", "yes, in the sandbox: no key, no network"},
-		{"verify", "no", "yes, in the sandbox, fresh clone"}, {"decide", "no", "no"},
-		{"deploy", "no", "only the deploy scripts of seed.yaml"}, {"record", "no", "no"}}
+	quickRows = []jobRow{{"propose", "yes", "yes, sandboxed"}, {"govern", "no", "no"}}
+	cycleRows = []jobRow{{"accept", "no", "no"}, {"build", "yes", "yes, sandboxed"},
+		{"verify", "no", "yes, sandboxed"}, {"decide", "no", "no"},
+		{"deploy", "no", "its deploy scripts only"}, {"record", "no", "no"}}
 )
 
 // worst is what a maintainer shows to co-maintainers.
@@ -38,7 +38,7 @@ func PermissionsText() string {
 	writeRows(&b, quickRows, quickStart)
 	b.WriteString("full cycle\n")
 	writeRows(&b, cycleRows, Permissions)
-	b.WriteString("\n" + worst + "\n")
+	b.WriteString("\nSandboxed: no key, no write token, no network but in setup.\n" + worst + "\n")
 	return b.String()
 }
 
@@ -55,7 +55,7 @@ func writeRows(b *strings.Builder, rows []jobRow, may map[string]map[string]stri
 }
 
 func writeRow(b *strings.Builder, cells ...string) {
-	line := fmt.Sprintf("%-10s %-46s %-10s %s", cells[0], cells[1], cells[2], cells[3])
+	line := fmt.Sprintf("%-10s %-54s %-10s %s", cells[0], cells[1], cells[2], cells[3])
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 }
 

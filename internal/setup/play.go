@@ -31,14 +31,36 @@ type play struct {
 
 func (p *play) say(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-// step prints one line of a scene, cut so that it never wraps.
+// step prints one step of a scene, folded so that no line wraps by itself.
 func (p *play) step(name string, took time.Duration, format string, args ...any) {
-	p.say("%s", clip(fmt.Sprintf("  %-10s %4.1fs  %s", name, took.Seconds(), fmt.Sprintf(format, args...)), 100))
+	p.fold(fmt.Sprintf("  %-10s %4.1fs  ", name, took.Seconds()), strings.Repeat(" ", 20), fmt.Sprintf(format, args...))
 }
 
-func clip(s string, width int) string {
-	if r := []rune(s); len(r) > width {
-		return string(r[:width-1]) + "…"
+// fold prints text after a head; what does not fit goes on below, indented. A
+// word longer than a line is cut.
+func (p *play) fold(head, indent, text string) {
+	line, empty := head, true
+	for _, word := range strings.Fields(text) {
+		if !empty && width(line)+1+width(word) > terminal {
+			p.say("%s", line)
+			line, empty = indent, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+clip(word, terminal-width(indent)), false
+	}
+	p.say("%s", strings.TrimRight(line, " "))
+}
+
+// terminal is the width in characters that no line of ours exceeds.
+const terminal = 100
+
+func width(s string) int { return len([]rune(s)) }
+
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
 	}
 	return s
 }
@@ -157,7 +179,7 @@ func (p *play) showChange(ctx context.Context, merge string) error {
 		for _, h := range f.Hunks() {
 			for _, l := range h.Lines {
 				if l.Op != ' ' {
-					p.say("%s", clip(fmt.Sprintf("      %c  %s", l.Op, strings.ReplaceAll(l.Text, "\t", "    ")), 100))
+					p.say("%s", clip(fmt.Sprintf("      %c  %s", l.Op, strings.ReplaceAll(l.Text, "\t", "    ")), terminal))
 				}
 			}
 		}
@@ -219,11 +241,11 @@ func (p *play) refusal(v *policy.Verdict) {
 			continue
 		}
 		for _, f := range r.Findings {
-			p.say("%s", clip("    "+f.String(), 100))
+			p.fold("    ", "      ", f.String())
 			if f.Hint != "" {
-				p.say("%s", clip("        hint: "+f.Hint, 100))
+				p.fold("        hint: ", "          ", f.Hint)
 			}
-			p.say("%s", clip(fmt.Sprintf("        limit: %s · unblocks: %s", orElse(f.Seed, "built in"), orElse(f.Who, "nobody")), 100))
+			p.fold("        limit: ", "          ", fmt.Sprintf("%s · unblocks: %s", orElse(f.Seed, "built in"), orElse(f.Who, "nobody")))
 		}
 	}
 }

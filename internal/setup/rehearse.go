@@ -64,7 +64,6 @@ type rehearsal struct {
 	play
 	o    RehearseOptions
 	pull int
-	head string
 }
 
 func openRehearsal(ctx context.Context, o RehearseOptions) (*rehearsal, func(), error) {

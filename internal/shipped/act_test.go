@@ -281,4 +281,3 @@ func TestActKill(t *testing.T) {
 	s.vars = []string{"SEEDBED_KILL=1"}
 	s.quiet("a label under the kill switch", func() ran { return s.start("issues", s.event("issues-labeled"), "issue.yml", "ana") })
 }
-

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -200,6 +201,31 @@ func TestDryRun(t *testing.T) {
 	equal(t, "plan", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	equal(t, "scripts", w.ran(), before)
 	equal(t, "effects", len(rep.Effects), 0)
+}
+
+// Probes take time themselves: that neither costs the last sample nor stretches
+// the window.
+func TestProbesThatTakeTime(t *testing.T) {
+	for _, c := range []struct {
+		takes   time.Duration
+		message string
+		want    rundir.Outcome
+	}{
+		{10 * time.Millisecond, "staging 4/4 healthy → production 4/4 healthy", rundir.Succeeded},
+		{1900 * time.Millisecond, "staging 3/3 healthy → production 3/3 healthy", rundir.Succeeded},
+		{5 * time.Second, "1 of 1 samples say something, at least 3 wanted", rundir.Inconclusive},
+	} {
+		w := newWorld(t, theSeed)
+		rep := w.deploy(w.commit(w.maya, ""), c.want, func(p *deploy.Ports, _ *deploy.Input) {
+			p.Probe = probe(func(context.Context, string) (deploy.Result, string) {
+				w.now = w.now.Add(c.takes)
+				return deploy.Pass, "fine"
+			})
+		})
+		if !strings.HasSuffix(rep.Record.Message, c.message) {
+			t.Errorf("%s: have %q, want %q", c.takes, rep.Record.Message, c.message)
+		}
+	}
 }
 
 // TestWeb asks real servers.

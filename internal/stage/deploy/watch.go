@@ -40,7 +40,9 @@ const (
 	inconclusive = "inconclusive"
 )
 
-// watch waits for a release to settle and probes it until the window is over.
+// watch waits for a release to settle and probes it until the window is over,
+// by the clock: what a probe takes does not push the next one back, and probes
+// slower than the interval are fewer.
 // Failures beyond deploy.watch.max_failures end it at once and stay, whatever
 // would come after.
 func (d *deployer) watch(ctx context.Context, environment string, said answer) (Watched, error) {
@@ -54,18 +56,19 @@ func (d *deployer) watch(ctx context.Context, environment string, said answer) (
 	if err := d.pause(ctx, w.Settle); err != nil {
 		return seen, err
 	}
-	for last := d.Now().Add(w.Window); ; {
+	first := d.Now()
+	for next := first; ; next = next.Add(w.Interval) {
+		if err := d.pause(ctx, next.Sub(d.Now())); err != nil {
+			return seen, err
+		}
 		result, detail := d.Probe.Probe(ctx, seen.URL)
 		if err := ctx.Err(); err != nil {
 			return seen, err // a probe that was cut off says nothing
 		}
 		d.redact(&detail)
 		seen.Samples = append(seen.Samples, Sample{At: d.Now().UTC(), Result: result, Detail: clip(detail, 200)})
-		if seen.count(Fail) > w.MaxFailures || d.Now().Add(w.Interval).After(last) {
+		if seen.count(Fail) > w.MaxFailures || next.Add(w.Interval).Sub(first) > w.Window || d.Now().Sub(first) > w.Window+w.Interval {
 			break
-		}
-		if err := d.pause(ctx, w.Interval); err != nil {
-			return seen, err
 		}
 	}
 	seen.conclude(w.MaxFailures, w.MinSamples)

@@ -45,6 +45,9 @@ func (o *standing) subject() subject {
 	for _, s := range o.block.Steps {
 		sub.recorded = append(sub.recorded, s.Tree)
 	}
+	if o.block.Review != "" {
+		sub.review = &policy.ReviewOpinion{Tree: o.block.Tree, Verdict: o.block.Review}
+	}
 	for _, r := range o.block.Reported {
 		sub.reported = append(sub.reported, policy.Reported{Command: r.Command, Base: r.Base, Head: r.Head, Passed: r.Passed, Total: r.Total})
 	}
@@ -64,6 +67,7 @@ func (g *governor) facts(ctx context.Context, s *seed.Seed, c change.Series, sub
 	if sub.proven {
 		f.Reported = reported(sub.checks)
 	}
+	f.Review = sub.review
 	if r := sub.run.Review; r != nil {
 		f.Review = &policy.ReviewOpinion{Tree: r.Tree, Verdict: r.Verdict}
 	}

@@ -93,12 +93,12 @@ func run(ctx context.Context, p Ports, s *seed.Seed, dir *rundir.Dir, o Options,
 		return nil
 	}
 	t := tasks[0]
-	if err := addSteps(ctx, p, s, &t, rec); err != nil {
-		return err
+	dir.Run.Task = &t // also when no steps are found: govern tells whose task it was
+	err = addSteps(ctx, p, s, &t, rec)
+	if err == nil {
+		rec.Message = planned(t)
 	}
-	rec.Message = planned(t)
-	dir.Run.Task = &t
-	return dir.Save()
+	return errors.Join(err, dir.Save())
 }
 
 func choose(ctx context.Context, p Ports, s *seed.Seed, dir *rundir.Dir, o Options) ([]task.Task, []effect.Effect, error) {
