@@ -28,7 +28,7 @@ const hubRepo = "ana/notes"
 //
 //	hub start DIR               serve DIR as ana/notes and point the environment at it
 //	hub as LOGIN METHOD PATH [JSON]
-//	                            one request by a person; the answer goes to stdout
+//	                            one request by a person; what GET answers goes to stdout
 //	hub job ROW [NAME=LEVEL...] a running workflow run, and GITHUB_TOKEN as that row of
 //	                            the trust table, with permissions changed as named
 //	hub over [ID]               the run is over
@@ -132,11 +132,10 @@ func (h *hub) as(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	var pretty bytes.Buffer
-	if json.Indent(&pretty, answer, "", " ") == nil {
-		answer = append(pretty.Bytes(), '\n')
-	}
-	if _, err := ts.Stdout().Write(answer); err != nil {
-		return err
+	if args[1] == http.MethodGet && json.Indent(&pretty, answer, "", " ") == nil {
+		if _, err := ts.Stdout().Write(append(pretty.Bytes(), '\n')); err != nil {
+			return err
+		}
 	}
 	if res.StatusCode >= 400 {
 		return fmt.Errorf("%s: %s", res.Status, answer)
@@ -168,7 +167,12 @@ func (h *hub) job(ts *testscript.TestScript, args []string) error {
 	if ts.Getenv("GITHUB_RUN_ID") != "" {
 		return nil
 	}
-	id, err := h.server.SetRun(hubRepo, fakegithub.Run{Path: ".github/workflows/cycle.yml", Name: "seedbed", Event: "issues", Status: "in_progress"})
+	sha, err := h.git("rev-parse", "main")
+	if err != nil {
+		return err
+	}
+	id, err := h.server.SetRun(hubRepo, fakegithub.Run{Path: ".github/workflows/cycle.yml", Name: "seedbed", Event: "issues",
+		Status: "in_progress", HeadSHA: sha})
 	ts.Setenv("GITHUB_RUN_ID", fmt.Sprint(id))
 	ts.Setenv("GITHUB_RUN_ATTEMPT", "1")
 	return err
@@ -183,8 +187,12 @@ func (h *hub) over(ts *testscript.TestScript, args []string) error {
 	if _, err := fmt.Sscan(name, &id); err != nil {
 		return err
 	}
-	_, err := h.server.SetRun(hubRepo, fakegithub.Run{ID: id, Path: ".github/workflows/cycle.yml", Name: "seedbed", Event: "issues",
-		Status: "completed", Conclusion: "success"})
+	sha, err := h.git("rev-parse", "main")
+	if err != nil {
+		return err
+	}
+	_, err = h.server.SetRun(hubRepo, fakegithub.Run{ID: id, Path: ".github/workflows/cycle.yml", Name: "seedbed", Event: "issues",
+		Status: "completed", Conclusion: "success", HeadSHA: sha})
 	ts.Setenv("GITHUB_RUN_ID", "")
 	return err
 }
@@ -233,9 +241,15 @@ func (h *hub) push(ts *testscript.TestScript, args []string) error {
 }
 
 func (h *hub) head(ts *testscript.TestScript, args []string) error {
-	out, err := exec.Command("git", "-C", filepath.Join(h.dir, hubRepo+".git"), "rev-parse", args[0]).Output()
-	ts.Setenv(args[1], strings.TrimSpace(string(out)))
+	sha, err := h.git("rev-parse", args[0])
+	ts.Setenv(args[1], sha)
 	return err
+}
+
+// git asks the bare repository itself.
+func (h *hub) git(args ...string) (string, error) {
+	out, err := exec.Command("git", append([]string{"--git-dir", filepath.Join(h.dir, hubRepo+".git")}, args...)...).Output()
+	return strings.TrimSpace(string(out)), err
 }
 
 func (h *hub) faults(ts *testscript.TestScript, args []string) error {
@@ -296,6 +310,25 @@ func mutationsIn(path string) ([]string, error) {
 		}
 	}
 	return list, lines.Err()
+}
+
+// writes compares how many requests in a kept folder asked for a change:
+// writes N DIR/requests.jsonl. With a second file, only those since that copy of
+// it was made count.
+func writes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: writes N FILE [EARLIER]")
+	}
+	list, err := mutationsIn(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(args) > 2 {
+		earlier, err := mutationsIn(ts.MkAbs(args[2]))
+		ts.Check(err)
+		list = list[len(earlier):]
+	}
+	if fmt.Sprint(len(list)) != args[0] {
+		ts.Fatalf("have %d requests for a change, want %s:\n%s", len(list), args[0], strings.Join(list, "\n"))
+	}
 }
 
 // waitFor lets a script go on once a file is there: waitfor FILE.

@@ -182,8 +182,8 @@ func runCommand(w *world) *cobra.Command {
 	c := &cobra.Command{
 		Use: "run STEP...", Short: "Run several steps one after the other, each its own process",
 		Long: `Run starts the named steps as processes of their own, so that a secret of one is
-never in the environment of another: test gets no model key. When review sends a
-change back, implement, test and review are run again, up to --rounds times.`,
+never in the environment of another: test gets no model key. When test or review
+sends a change back, implement, test and review are run again, up to --rounds times.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, a := range args {
 				switch a {
@@ -274,13 +274,24 @@ func (w *world) childEnv(step string) []string {
 	return env
 }
 
-// sentBack says whether the review asked for rework and the change can go back.
+// sentBack says whether the last step found something for the implementer to
+// mend: a test that is red now and was green, or findings of the review.
 func (w *world) sentBack(steps []string) bool {
-	if steps[len(steps)-1] != "review" || len(afterPlan(steps)) < 2 || !rundir.Exists(w.flags.runDir) {
+	if len(afterPlan(steps)) < 2 || !rundir.Exists(w.flags.runDir) {
 		return false
 	}
 	dir, err := rundir.Open(w.flags.runDir)
-	return err == nil && dir.Run.Review != nil && dir.Run.Review.Verdict == "rework"
+	if err != nil || len(dir.Run.Stages) == 0 {
+		return false
+	}
+	last := dir.Run.Stages[len(dir.Run.Stages)-1]
+	switch last.Stage {
+	case "test":
+		return last.Outcome == rundir.ValidationBlocked
+	case "review":
+		return last.Outcome == rundir.QualityRejected
+	}
+	return false
 }
 
 func afterPlan(steps []string) []string {

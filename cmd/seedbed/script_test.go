@@ -69,6 +69,7 @@ func TestScript(t *testing.T) {
 			"masked":  masked,
 			"mode":    mode,
 			"waitfor": waitFor,
+			"writes":  writes,
 		},
 	})
 }

@@ -34,7 +34,8 @@ type world struct {
 	flags          common
 	runner         *runner.Runner
 	context        runner.Context
-	scratch        string // private folder, removed at the end
+	scratch        string    // private folder, removed at the end
+	local          *git.Repo // copy of the work tree's objects, once made
 	closers        []func()
 }
 
@@ -225,6 +226,9 @@ func isLoopback(raw string) bool {
 // localClone copies the work tree's objects into a fresh bare repository, whose
 // configuration is ours.
 func (w *world) localClone(ctx context.Context) (*git.Repo, error) {
+	if w.local != nil {
+		return w.local, nil
+	}
 	dir, err := w.tempDir("local.git")
 	if err != nil {
 		return nil, err
@@ -233,6 +237,7 @@ func (w *world) localClone(ctx context.Context) (*git.Repo, error) {
 	if err != nil {
 		return nil, &failure{outcome: rundir.Infrastructure, err: err, hint: "run this inside a git repository, or pass --repo DIR"}
 	}
+	w.local = repo
 	return repo, nil
 }
 

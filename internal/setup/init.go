@@ -87,6 +87,9 @@ func Init(ctx context.Context, o InitOptions) error {
 	if o.Remove {
 		return in.remove()
 	}
+	if err := in.inTheWay(); err != nil {
+		return err
+	}
 	if err := in.look(ctx); err != nil {
 		return err
 	}
@@ -112,7 +115,6 @@ type initRun struct {
 	owner   guess
 	log     string // log.branch
 	logWhy  string
-	kept    map[string]bool
 }
 
 // ran is a command that was run, or why it was not.

@@ -84,9 +84,6 @@ func (in *initRun) fullSet() []string {
 
 // write puts the files down, all or none.
 func (in *initRun) write() error {
-	if err := in.keepSet(); err != nil {
-		return err
-	}
 	text, err := in.seedText()
 	if err != nil {
 		return err
@@ -143,10 +140,43 @@ func (in *initRun) replaced() []string {
 	return nil
 }
 
-// compare says which files are new. Files that are not init's stop everything.
+// inTheWay looks for files that are not init's, before anything is run or
+// written: one of them stops everything.
+func (in *initRun) inTheWay() error {
+	if err := in.keepSet(); err != nil {
+		return err
+	}
+	files, err := in.files([]byte{})
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range sortedPaths(files) {
+		state, err := in.state(p, files[p])
+		if err != nil {
+			return err
+		}
+		if state == foreign {
+			names = append(names, p)
+			in.say("  %s is there and was not written by init", p)
+		}
+	}
+	if in.Full {
+		if state, err := in.state(quickFile, in.Workflows[quickExample]); err == nil && state == changed {
+			names = append(names, quickFile)
+			in.say("  %s was changed: take it out yourself, or cycles would start twice", quickFile)
+		}
+	}
+	if len(names) > 0 {
+		in.say("  Nothing was run, nothing was written")
+		return fmt.Errorf("%w: %s", ErrInTheWay, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// compare says which files are new.
 func (in *initRun) compare(files map[string][]byte) (fresh []string, err error) {
 	in.say("\n%s", map[bool]string{false: "Wrote", true: "Would write"}[in.DryRun])
-	var foreigners []string
 	for _, p := range sortedPaths(files) {
 		state, err := in.state(p, files[p])
 		if err != nil {
@@ -159,20 +189,9 @@ func (in *initRun) compare(files map[string][]byte) (fresh []string, err error) 
 			in.say("  %-44s there already, as written", p)
 		case changed:
 			in.say("  %-44s kept: it is yours, changed since", p)
-		case foreign:
-			foreigners = append(foreigners, p)
-			in.say("  %-44s is there and was not written by init", p)
+		case foreign: // it came while the tests ran
+			return nil, fmt.Errorf("%w: %s", ErrInTheWay, p)
 		}
-	}
-	if in.Full {
-		if state, err := in.state(quickFile, in.Workflows[quickExample]); err == nil && state == changed {
-			in.say("  %-44s changed since: take it out yourself, or cycles start twice", quickFile)
-			foreigners = append(foreigners, quickFile)
-		}
-	}
-	if len(foreigners) > 0 {
-		in.say("  nothing was written")
-		return nil, fmt.Errorf("%w: %s", ErrInTheWay, strings.Join(foreigners, ", "))
 	}
 	return fresh, nil
 }
@@ -236,10 +255,14 @@ func (in *initRun) readFile(name string) ([]byte, error) {
 // noLinks refuses a path with a link or a file among its folders: what init
 // writes must land where it says.
 func (in *initRun) noLinks(name string) error {
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+	for at, c := range name {
+		if c != '/' {
+			continue
+		}
+		dir := name[:at]
 		info, err := in.root.Lstat(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("looking at %s: %w", dir, err)

@@ -130,7 +130,7 @@ func (p *play) buildScene(ctx context.Context, c *cycle, t task.Task) error {
 func (p *play) stage(rec rundir.Stage) {
 	for _, phase := range rec.Phases {
 		if rec.Stage == "implement" && phase.Note != "" && phase.Note != rec.Message {
-			p.step(rec.Stage, time.Duration(phase.Millis)*time.Millisecond, "%s", phase.Note)
+			p.step(rec.Stage, time.Duration(phase.Millis)*time.Millisecond, "%s", phaseNote(phase))
 		}
 	}
 	note := rec.Message
@@ -253,4 +253,13 @@ func (p *play) refusal(v *policy.Verdict) {
 // allowed tells a verdict that let a change through.
 func allowed(t govern.TaskReport) string {
 	return fmt.Sprintf("%d pass, %d do not apply", t.Verdict.Count(policy.Pass), t.Verdict.Count(policy.NotApplicable))
+}
+
+// phaseNote says what a phase found; green before any change would otherwise
+// read like green after it.
+func phaseNote(p rundir.Phase) string {
+	if p.Name == "baseline" {
+		return "before any change: " + p.Note
+	}
+	return p.Note
 }

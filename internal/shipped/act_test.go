@@ -140,7 +140,7 @@ func (s *site) quiet(what string, again func() ran) {
 	before := s.refs()
 	r := again()
 	if r.failed || len(r.writes) > 0 || s.refs() != before {
-		s.t.Errorf("%s once more: failed %v, writes %q, refs\n%s\nwant\n%s\n%s", what, r.failed, r.writes, s.refs(), before, r.text())
+		s.t.Errorf("%s once more: failed %v, writes %q of %q, refs\n%s\nwant\n%s\n%s", what, r.failed, r.writes, r.bodies, s.refs(), before, r.text())
 	}
 }
 

@@ -137,6 +137,7 @@ type ran struct {
 	errors string            // what act itself said
 	jobs   map[string]string // job -> success, failure; jobs not run are missing
 	writes []string          // requests of the jobs that asked for a change
+	bodies []string          // of these requests
 }
 
 func (r ran) text() string {
@@ -186,6 +187,7 @@ func (s *site) start(event, payload, workflow, actor string) ran {
 	for _, q := range s.requests()[len(before):] {
 		if q.Mutation {
 			r.writes = append(r.writes, q.Method+" "+q.Path)
+			r.bodies = append(r.bodies, q.Body)
 		}
 	}
 	return r
@@ -313,6 +315,7 @@ type request struct {
 	Path     string `json:"path"`
 	Status   int    `json:"status"`
 	Mutation bool   `json:"mutation"`
+	Body     string `json:"body"`
 }
 
 func (s *site) requests() []request {

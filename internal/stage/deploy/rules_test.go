@@ -127,6 +127,7 @@ func TestScriptsThatFail(t *testing.T) {
 		{`echo '{"release": "a b"}'`, `names the release "a b"`},
 		{`echo '{"release": "-rf"}'`, `names the release "-rf"`},
 		{`echo '{"release": "a", "url": "ftp://x"}'`, `names the address "ftp://x"`},
+		{`echo '{"release": "a", "url": "https://me:word@x"}'`, "names the address"},
 		{"no-such-program", "ended with exit code 127"},
 	} {
 		t.Run(c.line, func(t *testing.T) {

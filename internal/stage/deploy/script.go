@@ -155,6 +155,10 @@ func (d *deployer) environ(o order) []string {
 // releaseName keeps release names fit for command lines, records and comments.
 var releaseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$`)
 
+// address is what may be probed. A user name or password in it would end up in
+// records and issues.
+var address = regexp.MustCompile(`^(https?://|file:///)[^\s@\x00-\x1f]{1,500}$`)
+
 // understand reads what a script said, or says what is wrong with it.
 func understand(ran Ran, wanted string) (answer, string) {
 	switch {
@@ -173,7 +177,7 @@ func understand(ran Ran, wanted string) (answer, string) {
 		return answer{}, fmt.Sprintf("names the release %q; want letters, digits and . _ : / @ + -", clip(said.Release, 80))
 	case wanted != "" && said.Release != wanted:
 		return answer{}, fmt.Sprintf("is at release %q, asked for %q", clip(said.Release, 80), wanted)
-	case said.URL != "" && !isWeb(said.URL) && !strings.HasPrefix(said.URL, "file:///"):
+	case said.URL != "" && !address.MatchString(said.URL):
 		return answer{}, fmt.Sprintf("names the address %q; want http, https or file", clip(said.URL, 80))
 	}
 	return said, ""
