@@ -70,10 +70,27 @@ func (w *world) govern(ctx context.Context, f *governFlags) error {
 	if err != nil {
 		return errors.Join(w.keepEffects(rep, in), governError(err))
 	}
+	if w.flags.dryRun {
+		shown(&rep)
+	}
 	if err := w.keepEffects(rep, in); err != nil {
 		return err
 	}
 	return w.report(rep, f)
+}
+
+// shown completes the report of a dry run: what would have been written has no
+// outcome of its own.
+func shown(rep *govern.Report) {
+	const message = "dry run: nothing was applied"
+	for i := range rep.Tasks {
+		if t := &rep.Tasks[i]; t.Outcome == "" {
+			t.Outcome, t.State, t.Message = rundir.Succeeded, "shown", message
+		}
+	}
+	if rep.Outcome == "" {
+		rep.Outcome, rep.Message = rundir.Succeeded, message
+	}
 }
 
 // governError gives the few errors of govern that are outcomes.

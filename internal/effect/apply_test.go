@@ -45,7 +45,9 @@ func logEntry(key string) effect.AppendLog {
 
 var kindCases = []kindCase{
 	{kind: effect.IssueOpen, stage: effect.Govern, path: "/repos/acme/site/issues",
-		make: plain(func(*world) effect.Payload { return effect.OpenIssue{Title: "found", Body: "words", Labels: []string{"bug"}} }),
+		make: plain(func(*world) effect.Payload {
+			return effect.OpenIssue{Title: "found", Body: "words", Labels: []string{"bug"}}
+		}),
 		count: func(w *world, _ effect.Payload) int {
 			all, err := w.maya.OpenIssues(w.Context())
 			w.ok(err)
@@ -66,14 +68,18 @@ var kindCases = []kindCase{
 			return one(i.State == "closed")
 		}},
 	{kind: effect.LabelsSet, stage: effect.Govern, path: "/repos/acme/site/issues/*/labels",
-		make: plain(func(w *world) effect.Payload { return effect.SetLabels{Issue: w.issue(), Add: []string{"seed:working"}} }),
+		make: plain(func(w *world) effect.Payload {
+			return effect.SetLabels{Issue: w.issue(), Add: []string{"seed:working"}}
+		}),
 		count: func(w *world, p effect.Payload) int {
 			i, err := w.maya.Issue(w.Context(), p.(effect.SetLabels).Issue)
 			w.ok(err)
 			return len(i.Labels)
 		}},
 	{kind: effect.LabelSync, stage: effect.Govern, path: "/repos/acme/site/labels",
-		make: plain(func(*world) effect.Payload { return effect.SyncLabel{Name: "risk:low", Color: "00ff00", Description: "small"} }),
+		make: plain(func(*world) effect.Payload {
+			return effect.SyncLabel{Name: "risk:low", Color: "00ff00", Description: "small"}
+		}),
 		count: func(w *world, _ effect.Payload) int {
 			all, err := w.maya.Labels(w.Context())
 			w.ok(err)
@@ -485,12 +491,12 @@ func TestMissingPorts(t *testing.T) {
 		if len(w.requests()) != since {
 			t.Errorf("%s: something was sent", c.kind)
 		}
-		break2(w)
+		reset(w)
 	}
 }
 
-// break2 makes room for the next case in the same world.
-func break2(w *world) {
+// reset makes room for the next case in the same world.
+func reset(w *world) {
 	w.server.SetFaults()
 	for _, ref := range []string{task.LeaseRef(1), "refs/seedbed/freeze/deploy", "refs/heads/seedbed/1-abcdef12"} {
 		if err := w.maya.DeleteRef(w.Context(), ref); err != nil && !errors.Is(err, forge.ErrNotFound) {

@@ -106,7 +106,8 @@ func (d *defuser) line(s string) string {
 // them. first: nothing but white space and marks stands before on the line.
 func (d *defuser) next(s string, i int, first bool) (int, string) {
 	rest := s[i:]
-	wordBefore := i > 0 && isWord(s[i-1])
+	written := d.out.String()
+	wordBefore := written != "" && isWord(written[len(written)-1])
 	switch c := s[i]; {
 	case c == '`':
 		return codeSpan(rest)

@@ -252,6 +252,9 @@ func (a *Applier) through(path, text string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	out, err := s.apply(text)
+	if err == nil && s.manner == data {
+		err = a.decoded(text)
+	}
 	if err == nil {
 		out, err = a.Clean(out, max(s.max, len(out)))
 	}
@@ -259,6 +262,22 @@ func (a *Applier) through(path, text string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	return out, nil
+}
+
+// decoded searches JSON as its reader will see it, escapes undone.
+func (a *Applier) decoded(text string) error {
+	words := json.NewDecoder(strings.NewReader(text))
+	for {
+		word, err := words.Token()
+		if err != nil {
+			return nil // its end: the text was found valid before
+		}
+		if s, ok := word.(string); ok {
+			if _, err := a.Clean(s, len(s)+1024); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (s sink) apply(text string) (string, error) {

@@ -171,7 +171,7 @@ func (w *world) judged(base, text string) (effect.PublishChange, policy.Approved
 	w.ok(err)
 	facts := policy.Facts{Version: policy.FactsVersion, Binary: "test", Agent: true, Author: w.viewer, Viewer: w.viewer, Issue: 1,
 		BaseBranch: "main", HeadCommit: head, ChecksRead: true, TaskRisk: policy.Tier("low"), Eligible: []forge.User{},
-		Commits: []policy.CommitFact{{SHA: head, Tree: tree, Parents: []string{base}, Recorded: true}},
+		Commits:  []policy.CommitFact{{SHA: head, Tree: tree, Parents: []string{base}, Recorded: true}},
 		Reported: []policy.Reported{{Command: "true", Base: "pass", Head: "pass"}}, Unreadable: map[string]string{}}
 	approved, v := policy.Judge(s, series, facts)
 	if !approved.MayMerge(base, tree) {

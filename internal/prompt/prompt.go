@@ -11,12 +11,10 @@
 package prompt
 
 import (
-	"bytes"
 	"embed"
 	"encoding/json"
-	"fmt"
 	"strings"
-	"text/template"
+	"sync"
 
 	"github.com/seedbed-dev/seedbed/internal/llm"
 	"github.com/seedbed-dev/seedbed/internal/seed"
@@ -56,23 +54,8 @@ const (
 //go:embed *.tmpl
 var templates embed.FS
 
-var parsed = template.Must(template.New("").Funcs(template.FuncMap{
-	"data": func(string, string) string { return "" }, "lines": lines, "join": strings.Join, "indent": indent,
-}).ParseFS(templates, "*.tmpl"))
-
-// lines writes a list with a dash before each entry.
-func lines(list []string) string {
-	var b strings.Builder
-	for _, l := range list {
-		b.WriteString("- " + indent(l) + "\n")
-	}
-	return b.String()
-}
-
-// indent keeps a text of several lines inside its list entry.
-func indent(s string) string {
-	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ")
-}
+// parsed is read when the first prompt is written: most commands write none.
+var parsed = sync.OnceValue(func() page { return parsePage(templates) })
 
 // builder makes one request of a role's two templates, "ROLE system" and
 // "ROLE user".
@@ -99,13 +82,7 @@ func (b *builder) build(in any) Asked {
 }
 
 func (b *builder) render(part string, in any) string {
-	t := template.Must(parsed.Clone()).Funcs(template.FuncMap{"data": b.fence.quote})
-	var out bytes.Buffer
-	if err := t.ExecuteTemplate(&out, b.role+" "+part, in); err != nil {
-		// unreachable: the templates are ours and every one is executed in tests
-		panic(fmt.Sprintf("prompt: %s %s: %v", b.role, part, err))
-	}
-	return strings.TrimSpace(out.String()) + "\n"
+	return strings.TrimSpace(parsed().write(b.role+" "+part, in, b.fence.quote)) + "\n"
 }
 
 // Rules is what a role is told of the seed. It is the owner's own text, from

@@ -299,7 +299,8 @@ func (d *demo) deploy(ctx context.Context, c *cycle, sha string) error {
 		return fmt.Errorf("reading what deploy printed: %w", err)
 	}
 	d.step("deploy", d.now().Sub(start), "%s", rep.Message)
-	return nil
+	_, err = c.govern(ctx, "record", dir, nil)
+	return err
 }
 
 func (d *demo) closing(took time.Duration) error {

@@ -73,8 +73,8 @@ func (d Diagnosis) Text() string {
 			b.WriteString(strings.TrimRight(fmt.Sprintf("%-12s  %-17s  %s", state, name, line), " ") + "\n")
 		}
 		if c.Change != "" {
-			for i, line := range wrapped(c.Change, 100-40) {
-				fmt.Fprintf(&b, "%-33s%-7s%s\n", "", map[bool]string{true: "change:"}[i == 0], strings.TrimPrefix(" "+line, map[bool]string{false: " "}[i == 0]))
+			for i, line := range wrapped("change: "+c.Change, 100-35) {
+				fmt.Fprintf(&b, "%-33s%s%s\n", "", map[bool]string{false: "  "}[i == 0], line)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // them with the workflow.
 var quickStart = map[string]map[string]string{
 	"propose": {"contents": "read", "issues": "read", "pull_requests": "read", "checks": "read", "actions": "read"},
-	"govern":  {"contents": "write", "issues": "write", "pull_requests": "write", "checks": "write"},
+	"govern":  {"contents": "write", "issues": "write", "pull_requests": "write", "checks": "write", "actions": "read"},
 }
 
 // jobRow is what else a maintainer wants to know of a job.

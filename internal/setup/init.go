@@ -225,7 +225,11 @@ func (in *initRun) base(ctx context.Context) error {
 func (in *initRun) tell() {
 	in.say("seedbed init · %s", in.head)
 	in.say("\nFound")
-	for _, g := range in.found.guesses {
+	for i, g := range in.found.guesses {
+		if i == maxTold {
+			in.say("  and %d more", len(in.found.guesses)-i)
+			break
+		}
 		in.say("  %-16s %-32s %s", g.what, g.value, g.at)
 	}
 	if len(in.found.units) == 0 {
@@ -234,10 +238,17 @@ func (in *initRun) tell() {
 	for _, c := range in.found.checks {
 		in.say("  %-16s %-32s %s", "job of your CI", c.value, c.at)
 	}
-	for _, n := range in.found.notes {
+	for i, n := range in.found.notes {
+		if i == maxTold {
+			in.say("  note: and %d more", len(in.found.notes)-i)
+			break
+		}
 		in.say("  note: %s", n)
 	}
 }
+
+// maxTold bounds the lines of one kind that are printed.
+const maxTold = 20
 
 // ask completes the guesses with what the forge knows, if it may be asked.
 func (in *initRun) ask(ctx context.Context) {

@@ -225,7 +225,7 @@ func TestActModelAndDeploy(t *testing.T) {
 	s := newSite(t, files, "issue.yml", "deploy.yml")
 	scene := tally.Scenes()[0]
 	model := newScripted(t, scene.Recording)
-	s.env = append(s.env, "OPENAI_BASE_URL="+model.url, "DEPLOY_ROOT="+filepath.Join(s.dir, "deployed"))
+	s.env = append(s.env, "OPENAI_BASE_URL="+model.url, "SEEDBED_MODEL=scripted", "DEPLOY_ROOT="+filepath.Join(s.dir, "deployed"))
 	issue, err := s.ana.CreateIssue(context.Background(), scene.Title, scene.Body, nil)
 	s.must(err)
 	s.must(s.ana.AddLabels(context.Background(), issue.Number, "ai-task"))

@@ -367,6 +367,17 @@ func (g *governor) label(issue int, to task.State) effect.Effect {
 // finish enters the cycle in the log, does what comes after, and gives the
 // lease back, in this order: a lease that is gone says that the log is written.
 func (g *governor) finish(ctx context.Context, s *seed.Seed, t task.Task, key string, line journal.Line, after ...effect.Effect) error {
+	if err := g.enter(ctx, s, t, key, line); err != nil {
+		return err
+	}
+	if _, err := g.apply(ctx, policy.Approved{}, after); err != nil {
+		return err
+	}
+	return g.release(ctx, t)
+}
+
+// enter adds one entry to the log, once for each key.
+func (g *governor) enter(ctx context.Context, s *seed.Seed, t task.Task, key string, line journal.Line) error {
 	entry, err := g.entry(t, key, line)
 	if err != nil {
 		return err
@@ -375,15 +386,10 @@ func (g *governor) finish(ctx context.Context, s *seed.Seed, t task.Task, key st
 	if s.Log.Branch != "" {
 		branch = s.Log.Branch
 	}
-	if _, err := g.apply(ctx, policy.Approved{}, []effect.Effect{
+	_, err = g.apply(ctx, policy.Approved{}, []effect.Effect{
 		effect.New(effect.Govern, "log "+key, "", effect.AppendLog{Branch: branch, Entry: entry}),
-	}); err != nil {
-		return err
-	}
-	if _, err := g.apply(ctx, policy.Approved{}, after); err != nil {
-		return err
-	}
-	return g.release(ctx, t)
+	})
+	return err
 }
 
 // entry is the log entry of a cycle, without its chain.

@@ -183,8 +183,11 @@ func (g *governor) handed(ctx context.Context) ([]TaskReport, error) {
 }
 
 func (g *governor) oneDir(ctx context.Context, d *rundir.Dir, verify map[string]*rundir.Dir) ([]TaskReport, error) {
-	if d.Run.Job == "review" {
+	switch d.Run.Job {
+	case "review":
 		return g.opinion(ctx, d)
+	case "deploy":
+		return g.record(ctx, d)
 	}
 	claims, err := g.claims(ctx, d)
 	if err != nil || d.Run.Job == "accept" {

@@ -1,0 +1,46 @@
+package govern
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seedbed-dev/seedbed/internal/effect"
+	"github.com/seedbed-dev/seedbed/internal/journal"
+	"github.com/seedbed-dev/seedbed/internal/policy"
+	"github.com/seedbed-dev/seedbed/internal/rundir"
+	"github.com/seedbed-dev/seedbed/internal/task"
+)
+
+// record does what a deployment left for the one that may write: a freeze, an
+// incident, and the log entry. The deployment itself is over.
+func (g *governor) record(ctx context.Context, d *rundir.Dir) ([]TaskReport, error) {
+	rec, ok := d.Run.Last("deploy")
+	if !ok || rec.Outcome == rundir.NothingToDo {
+		return nil, nil
+	}
+	var proposal effect.Proposal
+	if _, err := d.ReadJSON(rundir.EffectsFile, &proposal); err != nil {
+		return nil, err
+	}
+	for _, e := range proposal.Effects {
+		if e.Stage != effect.Deploy {
+			return nil, fmt.Errorf("effect %s is not for %s", e.Kind, e.Stage)
+		}
+	}
+	sha := d.Run.Base.Commit
+	rep := TaskReport{Title: "deploy " + short(sha), State: "recorded", Outcome: rundir.Succeeded,
+		Message: fmt.Sprintf("deployment of %s recorded: %s", short(sha), rec.Message)}
+	if err := g.Clone.Fetch(ctx, "refs/heads/"+g.repo.DefaultBranch); err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", g.repo.DefaultBranch, err)
+	}
+	s, err := g.seedAt(ctx, sha)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.apply(ctx, policy.Approved{}, proposal.Effects); err != nil {
+		return nil, err
+	}
+	line := journal.Line{Title: rep.Title, Outcome: string(rec.Outcome), Merge: sha}
+	key := fmt.Sprintf("deploy %s %s", sha, rec.Outcome)
+	return []TaskReport{rep}, g.enter(ctx, s, task.Task{Base: sha}, key, line)
+}
