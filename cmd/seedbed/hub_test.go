@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -35,14 +36,17 @@ const hubRepo = "ana/notes"
 //	hub event NAME              the newest event of that name starts the job
 //	hub clone DIR               what actions/checkout would give
 //	hub push FILE               commit FILE on main, past everybody
+//	hub fork LOGIN DIR          a fork with the files of DIR added, and a pull request
 //	hub head BRANCH VAR         a branch's commit into the environment
 //	hub faults FILE             break requests from now on
+//	hub later DURATION          its clock goes ahead
 //	hub mark, hub wrote N       requests since the mark that asked for a change
 type hub struct {
 	server *fakegithub.Server
 	dir    string
 	base   string
 	marked int
+	later  atomic.Int64 // how far the server's clock is ahead, in nanoseconds
 }
 
 type hubKey struct{}
@@ -53,8 +57,8 @@ func hubCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: hub COMMAND [ARG...]")
 	}
 	do, ok := map[string]func(*testscript.TestScript, []string) error{
-		"start": h.start, "as": h.as, "job": h.job, "over": h.over, "event": h.event, "clone": h.clone, "push": h.push,
-		"head": h.head, "faults": h.faults, "mark": h.mark, "wrote": h.wrote,
+		"start": h.start, "as": h.as, "job": h.job, "over": h.over, "event": h.event, "clone": h.clone, "push": h.push, "fork": h.fork,
+		"later": h.ahead, "head": h.head, "faults": h.faults, "mark": h.mark, "wrote": h.wrote,
 	}[args[0]]
 	if !ok {
 		ts.Fatalf("hub: no command %q", args[0])
@@ -73,7 +77,7 @@ func hubCommand(ts *testscript.TestScript, neg bool, args []string) {
 func (h *hub) start(ts *testscript.TestScript, args []string) error {
 	h.dir = ts.MkAbs("hub")
 	var err error
-	if h.server, err = fakegithub.Open(fakegithub.Options{Root: h.dir}); err != nil {
+	if h.server, err = fakegithub.Open(fakegithub.Options{Root: h.dir, Now: func() time.Time { return time.Now().Add(time.Duration(h.later.Load())) }}); err != nil {
 		return err
 	}
 	ts.Defer(func() { h.server.Close() })
@@ -131,9 +135,8 @@ func (h *hub) as(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	var pretty bytes.Buffer
-	if args[1] == http.MethodGet && json.Indent(&pretty, answer, "", " ") == nil {
-		if _, err := ts.Stdout().Write(append(pretty.Bytes(), '\n')); err != nil {
+	if args[1] == http.MethodGet {
+		if err := printLean(ts.Stdout(), answer); err != nil {
 			return err
 		}
 	}
@@ -143,8 +146,45 @@ func (h *hub) as(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
+// printLean prints an answer without the parts that no script looks at.
+func printLean(to io.Writer, answer []byte) error {
+	var v any
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return err
+	}
+	out := json.NewEncoder(to)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", " ")
+	return out.Encode(lean(v))
+}
+
+func lean(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = lean(v[i])
+		}
+	case map[string]any:
+		if login, ok := v["login"]; ok {
+			return login
+		}
+		for name, value := range v {
+			switch {
+			case strings.HasSuffix(name, "url"), name == "_links", name == "reactions", name == "repo", name == "node_id", name == "performed_via_github_app":
+				delete(v, name)
+			default:
+				v[name] = lean(value)
+			}
+		}
+	}
+	return v
+}
+
 func (h *hub) job(ts *testscript.TestScript, args []string) error {
 	row, ok := setup.Permissions[args[0]]
+	if args[0] == "judge" { // of pull-request.yml
+		row, ok = map[string]string{"contents": "read", "issues": "read", "checks": "read", "statuses": "read", "actions": "read", "pull_requests": "write"}, true
+	}
 	if !ok {
 		return fmt.Errorf("the trust table has no row %q", args[0])
 	}
@@ -203,8 +243,9 @@ func (h *hub) event(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	slices.Reverse(entries)
+	kind := strings.TrimSuffix(args[0], "_target") // the same payload, another trust
 	for _, e := range entries {
-		if _, rest, _ := strings.Cut(e.Name(), "-"); rest == args[0]+".json" || strings.HasPrefix(rest, args[0]+"-") {
+		if _, rest, _ := strings.Cut(e.Name(), "-"); rest == kind+".json" || strings.HasPrefix(rest, kind+"-") {
 			ts.Setenv("GITHUB_EVENT_NAME", args[0])
 			ts.Setenv("GITHUB_EVENT_PATH", filepath.Join(h.dir, "events", e.Name()))
 			return nil
@@ -240,6 +281,22 @@ func (h *hub) push(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
+func (h *hub) fork(ts *testscript.TestScript, args []string) error {
+	if err := h.server.AddRepository(fakegithub.Repository{Owner: args[0], Name: "notes", ForkOf: hubRepo}); err != nil {
+		return err
+	}
+	dir := ts.MkAbs(".fork")
+	defer os.RemoveAll(dir)
+	for _, line := range [][]string{{"git", "clone", "-q", filepath.Join(h.dir, args[0], "notes.git"), dir}, {"cp", "-r", ts.MkAbs(args[1]) + "/.", dir},
+		{"git", "-C", dir, "add", "-A"}, {"git", "-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qm", "mine"},
+		{"git", "-C", dir, "push", "-q", "origin", "HEAD:refs/heads/mine"}} {
+		if out, err := exec.Command(line[0], line[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w: %s", line, err, out)
+		}
+	}
+	return h.as(ts, []string{args[0], http.MethodPost, "/pulls", fmt.Sprintf(`{"title":"Mine","head":"%s:mine","base":"main"}`, args[0])})
+}
+
 func (h *hub) head(ts *testscript.TestScript, args []string) error {
 	sha, err := h.git("rev-parse", args[0])
 	ts.Setenv(args[1], sha)
@@ -259,6 +316,12 @@ func (h *hub) faults(ts *testscript.TestScript, args []string) error {
 	}
 	faults, err := fakegithub.ReadFaults(ts.MkAbs(args[0]))
 	h.server.SetFaults(faults...)
+	return err
+}
+
+func (h *hub) ahead(_ *testscript.TestScript, args []string) error {
+	d, err := time.ParseDuration(args[0])
+	h.later.Add(int64(d))
 	return err
 }
 
@@ -345,6 +408,17 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s did not appear", args[0])
 }
 
+// terminate sends SIGTERM to what runs in the background and expects the end
+// within a second or so.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: terminate")
+	}
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
+	}
+}
+
 // asks sends one request with the first token of a ready file: asks READY STATUS
 // METHOD PATH [HEADER=VALUE...]. A header named Host is the host that is asked
 // for.
@@ -372,8 +446,9 @@ func asks(ts *testscript.TestScript, neg bool, args []string) {
 	res, err := http.DefaultClient.Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
-	_, err = io.Copy(ts.Stdout(), res.Body)
+	answer, err := io.ReadAll(res.Body)
 	ts.Check(err)
+	ts.Check(printLean(ts.Stdout(), answer))
 	if fmt.Sprint(res.StatusCode) != args[1] {
 		ts.Fatalf("%s %s: have status %s, want %s", args[2], args[3], res.Status, args[1])
 	}

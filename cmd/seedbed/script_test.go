@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -23,9 +22,7 @@ var update = flag.Bool("update", false, "write golden files instead of comparing
 func TestMain(m *testing.M) {
 	sandbox.MaybeChild()
 	testscript.Main(m, map[string]func(){
-		"seedbed": func() {
-			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
-		},
+		"seedbed": main,
 	})
 }
 
@@ -63,13 +60,14 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"asks":    asks,
-			"exits":   exits,
-			"hub":     hubCommand,
-			"masked":  masked,
-			"mode":    mode,
-			"waitfor": waitFor,
-			"writes":  writes,
+			"asks":      asks,
+			"exits":     exits,
+			"hub":       hubCommand,
+			"masked":    masked,
+			"mode":      mode,
+			"terminate": terminate,
+			"waitfor":   waitFor,
+			"writes":    writes,
 		},
 	})
 }

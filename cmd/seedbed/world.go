@@ -253,7 +253,11 @@ func (w *world) remoteClone(ctx context.Context) (*git.Repo, error) {
 		return nil, err
 	}
 	address := strings.TrimSuffix(w.serverURL(), "/") + "/" + owner + "/" + name + ".git"
-	return git.Clone(ctx, git.Options{URL: address, Token: w.token(), Dir: dir})
+	repo, err := git.Clone(ctx, git.Options{URL: address, Token: w.token(), Dir: dir})
+	if err != nil {
+		return nil, &failure{outcome: rundir.Infrastructure, err: err, hint: "is it reachable, and has the job permission contents: read?"}
+	}
+	return repo, nil
 }
 
 // readSeed reads the contract as it is at a commit.

@@ -260,6 +260,7 @@ func (w *world) log(branch string) []journal.Entry {
 func TestEachKindOnceAndTwice(t *testing.T) {
 	for _, c := range kindCases {
 		t.Run(string(c.kind), func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			p, a := c.make(w)
 			e := effect.New(c.stage, "key-1", "because", p)
@@ -323,6 +324,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		for _, lost := range []fakegithub.FaultKind{fakegithub.FaultDropBefore, fakegithub.FaultDropAfter, fakegithub.FaultCut} {
 			t.Run(string(c.kind)+" "+string(lost), func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				p, a := c.make(w)
 				since := len(w.requests())

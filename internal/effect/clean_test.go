@@ -221,6 +221,7 @@ func TestDefused(t *testing.T) {
 		{"a mention", "ask @everyone", "ask `@everyone`"},
 		{"a team", "ask @org/team-x!", "ask `@org/team-x`!"},
 		{"at the start", "@a", "`@a`"},
+		{"twice in a row", "@b@b", "`@b` `@b`"},
 		{"in emphasis", "**@a** _@b_", "**`@a`** _`@b_`"},
 		{"an address is no mention", "a@b.example", "a@b.example"},
 		{"in code already", "`@a` and ``@b ` c``", "`@a` and ``@b ` c``"},

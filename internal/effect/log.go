@@ -1,6 +1,7 @@
 package effect
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,26 +85,27 @@ func beginBranch(ctx context.Context, r Refs, branch, message string, log []byte
 	return commit, r.CreateRef(ctx, "refs/heads/"+branch, commit)
 }
 
-// rollLog writes the archive first. Killed in between, the next try finds the
-// same bytes there and only begins the new log.
+// rollLog writes the archive first. Killed in between, the next try finds there
+// the bytes it would write, or their beginning when somebody appended since,
+// and goes on from that.
 func rollLog(ctx context.Context, f Files, branch string, have forge.File, e journal.Entry) (commit string, err error) {
+	var there forge.File // what is at the archive's path already
 	var lookErr error
 	archive, fresh, err := journal.Roll(have.Content, e, func(path string) bool {
 		old, err := f.File(ctx, path, branch)
 		if err != nil && !errors.Is(err, forge.ErrNotFound) {
 			lookErr = err
 		}
-		return err == nil && string(old.Content) != string(have.Content)
+		there = old
+		return err == nil && !bytes.HasPrefix(have.Content, old.Content)
 	})
 	if err := errors.Join(err, lookErr); err != nil {
 		return "", err
 	}
-	if _, err := f.File(ctx, archive, branch); errors.Is(err, forge.ErrNotFound) {
-		if _, err := put(ctx, f, archive, branch, "seedbed: roll the log [skip ci]", have.Content, ""); err != nil {
+	if !bytes.Equal(there.Content, have.Content) {
+		if _, err := put(ctx, f, archive, branch, "seedbed: roll the log [skip ci]", have.Content, there.SHA); err != nil {
 			return "", err
 		}
-	} else if err != nil {
-		return "", err
 	}
 	return put(ctx, f, journal.Path, branch, logMessage(e), fresh, have.SHA)
 }

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,8 +26,10 @@ import (
 // Path is where the log lives in a repository.
 const Path = "AUTOGEN_LOG.md"
 
-// Version is the version of an entry. A field may be added at the end; nothing
-// is ever removed or renamed, since old entries stay for ever.
+// Version is the version of an entry. A field may be added at the end, left out
+// when empty, and with a new version: a binary that does not know the field
+// would take the entry for a changed one. Nothing is ever removed or renamed,
+// since old entries stay for ever.
 const Version = 1
 
 // MaxSize is the size in bytes at which the log rolls into an archive.
@@ -143,9 +146,19 @@ func archiveName(at time.Time, taken func(string) bool) string {
 	return path
 }
 
-// seal fills in the hash and gives the entry's text.
+// seal fills in the hash and gives the entry's text. The entry is first brought
+// to what a reader of its JSON will have, or it would not be found unchanged:
+// bytes that are no UTF-8 come back as U+FFFD.
 func seal(e *Entry) ([]byte, error) {
 	e.Hash = ""
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("writing a log entry: %w", err)
+	}
+	*e = Entry{}
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, fmt.Errorf("writing a log entry: %w", err)
+	}
 	bare, err := render(*e)
 	if err != nil {
 		return nil, err
@@ -201,8 +214,9 @@ func cell(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case r < 0x20 || r == 0x7f:
+		case r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029:
 			b.WriteByte(' ')
+		case unseen(r):
 		case strings.ContainsRune("|`<>[]()*_~#@\\&!", r):
 			fmt.Fprintf(&b, "&#%d;", r)
 		default:
@@ -215,8 +229,23 @@ func cell(s string) string {
 	return b.String()
 }
 
+// unseen are characters that change how a row reads without being seen.
+func unseen(r rune) bool {
+	return r == 0xad || r == 0x61c || r == 0xfeff || r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e ||
+		r >= 0x2060 && r <= 0x206f || r >= 0xe0000 && r <= 0xe0fff
+}
+
+// link makes an address one that cannot end the link it stands in.
 func link(url string) string {
-	return strings.NewReplacer(" ", "%20", "(", "%28", ")", "%29", "<", "%3C", ">", "%3E", "\n", "").Replace(url)
+	var b strings.Builder
+	for i := range len(url) {
+		if c := url[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("()<>[]\\`|\"", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // Broken is a fault in a log, at its N-th entry, counted from 1; 0 is the head
@@ -298,7 +327,7 @@ func parseEntry(text []byte, n int) (Entry, error) {
 // Follows checks that a log continues its archives, oldest first.
 func Follows(archives [][]Entry, log []Entry) error {
 	prev := Genesis
-	for i, part := range append(archives, log) {
+	for i, part := range append(slices.Clone(archives), log) {
 		if len(part) == 0 {
 			continue
 		}

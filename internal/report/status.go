@@ -238,13 +238,27 @@ func pulls(ctx context.Context, f Forge) ([]Pull, error) {
 		if p.Fork() || !strings.HasPrefix(p.Head.Ref, branchPrefix) {
 			continue
 		}
-		checks, err := f.Checks(ctx, p.Head.SHA)
+		said, err := judged(ctx, f, p)
 		if err != nil {
-			return nil, fmt.Errorf("reading the checks of #%d: %w", p.Number, err)
+			return nil, err
 		}
-		list = append(list, Pull{Number: p.Number, Issue: issueOf(p.Head.Ref), Title: p.Title, Head: p.Head.SHA, Verdict: verdict(checks), URL: p.HTMLURL})
+		list = append(list, Pull{Number: p.Number, Issue: issueOf(p.Head.Ref), Title: p.Title, Head: p.Head.SHA, Verdict: said, URL: p.HTMLURL})
 	}
 	return list, nil
+}
+
+// judged is the verdict at a pull request's head. A token that may not read
+// checks leaves it open and does not hide the rest.
+func judged(ctx context.Context, f Forge, p forge.Pull) (string, error) {
+	checks, err := f.Checks(ctx, p.Head.SHA)
+	var refused *forge.Error
+	switch {
+	case errors.Is(err, forge.ErrForbidden) && errors.As(err, &refused) && refused.Needs != "":
+		return "unknown: the token lacks " + refused.Needs, nil
+	case err != nil:
+		return "", fmt.Errorf("reading the checks of #%d: %w", p.Number, err)
+	}
+	return verdict(checks), nil
 }
 
 // issueOf is the number in seedbed/12-abcdef12.

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"syscall"
 	"time"
 
 	"github.com/seedbed-dev/seedbed/internal/command"
@@ -44,6 +45,10 @@ const (
 	VerdictFile    = "verdict.json"
 	AppliedFile    = "applied.json" // results of effects
 )
+
+// maxDirs bounds how many run directories are taken at once: a matrix has at
+// most 256 jobs, each handing over two.
+const maxDirs = 1024
 
 // limits bounds each file in bytes.
 var limits = map[string]int64{
@@ -139,6 +144,9 @@ type Run struct {
 	Sandbox  []command.Layer   `json:"sandbox,omitempty"`
 	HeadTree string            `json:"head_tree,omitempty"` // tree the change arrives at, as its maker saw it
 	Files    map[string]string `json:"files"`               // name -> sha256, hexadecimal
+	// Replacing names the file that is being replaced, if any, with the digest
+	// it had before ("" for none): a kill leaves the one or the other, whole.
+	Replacing map[string]string `json:"replacing,omitempty"`
 }
 
 // Review is the reviewer's verdict about exactly one tree.
@@ -235,7 +243,19 @@ func Open(path string) (*Dir, error) {
 	if d.Run.Version != Version {
 		return nil, fmt.Errorf("reading %s: version %d, this binary knows %d", RunFile, d.Run.Version, Version)
 	}
-	return d, d.verify()
+	if d.Run.Files == nil {
+		d.Run.Files = map[string]string{}
+	}
+	if err := d.named(); err != nil {
+		return nil, err
+	}
+	if err := d.settle(); err != nil {
+		return nil, err
+	}
+	if err := d.verify(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Exists says whether a run directory is at path.
@@ -258,6 +278,9 @@ func All(path string) ([]*Dir, error) {
 	names, err := os.ReadDir(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the run directory: %w", err)
+	}
+	if len(names) > maxDirs {
+		return nil, fmt.Errorf("reading the run directory: %d entries, at most %d", len(names), maxDirs)
 	}
 	var dirs []*Dir
 	for _, n := range names {
@@ -303,13 +326,58 @@ func (d *Dir) ReadJSON(name string, v any) (bool, error) {
 	return true, nil
 }
 
-// Write replaces a file and records its digest in run.json.
+// Write replaces a file and records its digest in run.json. Killed at any
+// moment, it leaves a directory that opens with the file as it was or as it was
+// to be.
 func (d *Dir) Write(name string, data []byte) error {
+	if err := fits(name, data); err != nil {
+		return err
+	}
+	if d.Run.Files == nil {
+		d.Run.Files = map[string]string{}
+	}
+	d.Run.Replacing = map[string]string{name: d.Run.Files[name]}
+	d.Run.Files[name] = digest(data)
+	if err := d.Save(); err != nil {
+		return err
+	}
 	if err := d.put(name, data); err != nil {
 		return err
 	}
-	d.Run.Files[name] = digest(data)
+	d.Run.Replacing = nil
 	return d.Save()
+}
+
+// fits refuses what no reader would take.
+func fits(name string, data []byte) error {
+	limit, known := limits[name]
+	switch {
+	case !known || name == RunFile:
+		return fmt.Errorf("writing %q: no file of a run directory", name)
+	case int64(len(data)) > limit:
+		return fmt.Errorf("writing %s: %d bytes, at most %d", name, len(data), limit)
+	}
+	return nil
+}
+
+// settle finds out which of two versions a writer that was killed left.
+func (d *Dir) settle() error {
+	for name, before := range d.Run.Replacing {
+		if _, named := d.Run.Files[name]; !named {
+			continue
+		}
+		data, err := d.read(name)
+		switch {
+		case errors.Is(err, os.ErrNotExist) && before == "":
+			delete(d.Run.Files, name)
+		case err != nil:
+			return err
+		case before != "" && digest(data) == before:
+			d.Run.Files[name] = before
+		}
+	}
+	d.Run.Replacing = nil
+	return nil
 }
 
 // WriteJSON writes v as indented JSON.
@@ -357,11 +425,20 @@ func (d *Dir) Names() []string {
 	return names
 }
 
+// named refuses names that no run directory holds, before any is opened.
+func (d *Dir) named() error {
+	for _, names := range []map[string]string{d.Run.Files, d.Run.Replacing} {
+		for name := range names {
+			if _, known := limits[name]; !known || name == RunFile {
+				return fmt.Errorf("%s names %.80q, which no run directory holds", RunFile, name)
+			}
+		}
+	}
+	return nil
+}
+
 func (d *Dir) verify() error {
 	for _, name := range d.Names() {
-		if _, known := limits[name]; !known {
-			return fmt.Errorf("%s names %q, which no run directory holds", RunFile, name)
-		}
 		if name == TranscriptFile {
 			continue // appended to while a stage runs; read apart, line by line
 		}
@@ -372,24 +449,32 @@ func (d *Dir) verify() error {
 	return nil
 }
 
+// read reads one plain file within its bound. It is opened without following a
+// link and without waiting for the other end of a pipe, and what was opened is
+// looked at, not what the name meant a moment before.
 func (d *Dir) read(name string) ([]byte, error) {
 	limit, known := limits[name]
 	if !known {
 		return nil, fmt.Errorf("%q is no file of a run directory", name)
 	}
-	path := filepath.Join(d.Path, name)
-	info, err := os.Lstat(path)
+	f, err := os.OpenFile(filepath.Join(d.Path, name), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("reading %s: not a plain file", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("reading %s: not a plain file", name)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+	if info.Size() > limit {
+		return nil, fmt.Errorf("reading %s: larger than %d bytes", name, limit)
 	}
-	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)

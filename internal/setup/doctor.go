@@ -132,8 +132,9 @@ type DoctorOptions struct {
 type doctor struct {
 	DoctorOptions
 	Diagnosis
-	root *os.Root // of the work tree; nil when there is none
-	seed *seed.Seed
+	root   *os.Root // of the work tree; nil when there is none
+	seed   *seed.Seed
+	judges bool // a workflow judges people's pull requests
 }
 
 // Doctor examines a repository, the machine it stands on, the forge and the
@@ -156,6 +157,7 @@ func Doctor(ctx context.Context, o DoctorOptions) (Diagnosis, error) {
 	if d.seed != nil {
 		d.settings()
 		d.reserved()
+		d.patterns(ctx)
 		d.programs(ctx)
 	}
 	d.sandbox()
@@ -439,6 +441,7 @@ func (d *doctor) workflows() {
 		}
 		if calls := callsSeedbed(data); calls {
 			ours = append(ours, e.Name())
+			d.judges = d.judges || strings.Contains(string(data), "pull_request_target")
 			if strings.Contains(string(data), "OWNER/seedbed") {
 				d.problem("workflows", "write the account that publishes Seedbed for OWNER", "%s uses OWNER/seedbed", shown(name))
 			}

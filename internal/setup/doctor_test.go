@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -304,6 +305,53 @@ func TestDoctorOnTheForge(t *testing.T) {
 
 var portNumber = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
+// Those whose yes is needed and who cannot give it.
+func TestDoctorPeople(t *testing.T) {
+	l := newLab(t, map[string]string{"seed.yaml": smallSeed})
+	must(t, l.server.AddUser(fakegithub.User{Login: "guest", ID: 500}))
+	must(t, l.server.SetPermission(labRepo, "guest", "read"))
+	for _, c := range []struct {
+		seed, owners string
+		line         string
+		state        State
+		has          string
+	}{
+		{"", "* @acme # all\n", "CODEOWNERS", StateOK, "CODEOWNERS:1: @acme may write"},
+		{"", "# nobody\n*.md\n", "CODEOWNERS", StateProblem, "CODEOWNERS names nobody"},
+		{"", "\n* @guest\n", "CODEOWNERS", StateProblem, "CODEOWNERS:2 names @guest, who may not write here"},
+		{"", "* @nosuch", "CODEOWNERS", StateProblem, "@nosuch, who may not write"},
+		{"", "* @acme/core", "CODEOWNERS", StateUnknown, "a team"},
+		{"approvals: {merge: [guest, acme]}\n", "", "approvers", StateOK, "approvals.merge (seed.yaml:4): acme may approve"},
+		{"approvals: {merge: [guest, nosuch]}\n", "", "approvers", StateProblem, "nobody can approve: none of guest, nosuch"},
+		{"approvals: {merge: [acme/core]}\n", "", "approvers", StateUnknown, "a team"},
+	} {
+		files := map[string]string{"seed.yaml": smallSeed + c.seed}
+		if c.owners != "" {
+			files["CODEOWNERS"] = c.owners
+		}
+		o := doctorOptions(repository(t, files))
+		o.Forge = l.person()
+		if line := diagnose(t, o).only(t, c.line); line.State != c.state || !strings.Contains(line.Detail, c.has) {
+			t.Errorf("%q %q: have %s %q, want %s %q", c.seed, c.owners, line.State, line.Detail, c.state, c.has)
+		}
+	}
+}
+
+// Patterns that name nothing: a mistake where they never can, a remark where
+// they do not yet.
+func TestDoctorPatterns(t *testing.T) {
+	d := diagnose(t, doctorOptions(repository(t, map[string]string{"internal/a.go": "package a\n",
+		"seed.yaml": smallSeed + "automation_contract: {ai_access: {write_paths: [\"internal/**\", \"later/**\", \"./cmd/**\"]}}\n"})))
+	var have []string
+	for _, c := range d.named("pattern") {
+		have = append(have, string(c.State)+" "+c.Detail)
+	}
+	text := strings.Join(have, "\n")
+	if len(have) != 2 || !strings.Contains(text, "ok automation_contract.ai_access.write_paths[1]: later/** names no file at HEAD") {
+		t.Errorf("have:\n%s\n%s", text, d.Text())
+	}
+}
+
 // What is set wrongly on the forge is found, with the setting to change.
 func TestDoctorForgeProblems(t *testing.T) {
 	for _, c := range []struct {
@@ -322,6 +370,10 @@ func TestDoctorForgeProblems(t *testing.T) {
 			must(l.t, l.server.Protect(labRepo, "main", fakegithub.Protection{Checks: []string{"ci"}}))
 		},
 			"default branch", []string{"main is protected", "log: {branch: seedbed/log}"}},
+		{"without the judge", func(l *lab) {
+			must(l.t, l.server.Protect(labRepo, "main", fakegithub.Protection{Checks: []string{"ci"}}))
+		},
+			"default branch", []string{"without the judge", "make seedbed a required check"}},
 		{"custom refs", func(l *lab) {
 			s := fakegithub.DefaultSettings()
 			s.RefuseCustomRefs = true
@@ -337,7 +389,12 @@ func TestDoctorForgeProblems(t *testing.T) {
 			l := newLab(t, map[string]string{"seed.yaml": smallSeed})
 			l.t = t
 			c.spoil(l)
-			o := doctorOptions(repository(t, map[string]string{"seed.yaml": smallSeed}))
+			files := map[string]string{"seed.yaml": smallSeed}
+			if c.name == "without the judge" {
+				files["seed.yaml"] += "log: {branch: seedbed/log}\n"
+				files[".github/workflows/pull-request.yml"] = "on: pull_request_target\nuses: x/seedbed@v1\n"
+			}
+			o := doctorOptions(repository(t, files))
 			o.Forge, o.Write = l.person(), true
 			d := diagnose(t, o)
 			line := d.only(t, c.line)
@@ -505,19 +562,22 @@ func TestDoctorModel(t *testing.T) {
 		{"html", key, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+key) }, StateUnknown, "no list of models"},
 		{"no list", key, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, StateUnknown, "lists no models"},
 		{"broken", key, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, StateProblem, "answers 500"},
-		{"redirect", key, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, 302) }, StateProblem, "answers 302"},
+		{"redirect", key, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, http.StatusFound) }, StateProblem, "answers 302"},
 		{"cut", key, func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, StateProblem, "EOF"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var asked []string
+			var mu sync.Mutex
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
 				asked = append(asked, r.Method+" "+r.URL.Path)
+				mu.Unlock()
 				c.answer(w, r)
 			}))
-			defer s.Close()
 			o := doctorOptions(t.TempDir())
 			o.ModelURL, o.Model, o.Key = s.URL+"/v1", "m1", c.key
 			d := diagnose(t, o)
+			s.Close() // waits for every request
 			if line := d.only(t, "model"); line.State != c.state || !strings.Contains(line.Detail, c.has) {
 				t.Errorf("have %s %q, want %s %q", line.State, line.Detail, c.state, c.has)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
+	"github.com/seedbed-dev/seedbed/internal/policy"
 	"github.com/seedbed-dev/seedbed/internal/task"
 )
 
@@ -65,6 +66,7 @@ func (d *doctor) forge(ctx context.Context) {
 	d.branch(ctx, repository.DefaultBranch)
 	d.pulls(ctx)
 	d.labels(ctx)
+	d.people(ctx)
 	d.leases(ctx)
 	d.customRefs(ctx, head.SHA)
 }
@@ -88,6 +90,8 @@ func (d *doctor) refused(name string, err error) {
 		d.problem(name, "give the token "+e.Needs, "%v", err)
 	case errors.Is(err, forge.ErrForbidden):
 		d.problem(name, "give the token the permissions of seedbed doctor --permissions", "%v", err)
+	case errors.Is(err, forge.ErrInvalid):
+		d.problem(name, "what the answer names", "%v", err)
 	case errors.Is(err, forge.ErrNotFound):
 		d.problem(name, "--repository OWNER/NAME, or a token that may see it", "%v", err)
 	default:
@@ -231,6 +235,9 @@ func (d *doctor) branch(ctx context.Context, name string) {
 		d.unknown("default branch", "whether %s is protected: %v", name, err)
 	case guarded && d.seed != nil && d.seed.Log.Branch == "":
 		d.problem("default branch", "log: {branch: seedbed/log} in seed.yaml", "%s is protected and the log would be committed to it", name)
+	case guarded && d.judges && !slices.Contains(checks, policy.CheckName):
+		d.problem("default branch", "make "+policy.CheckName+" a required check of "+name, "%s is protected, but may be merged to without the judge; it requires %s",
+			name, orWords(strings.Join(checks, ", "), "no check"))
 	case guarded:
 		d.ok("default branch", "%s is protected; it requires %s", name, orWords(strings.Join(checks, ", "), "no check"))
 	default:

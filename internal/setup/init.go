@@ -217,7 +217,7 @@ func (in *initRun) base(ctx context.Context) error {
 	}
 	in.head = "nothing is committed yet; the files are taken as they are"
 	who := git.Identity{Name: "Seedbed", Email: "seedbed@users.noreply.github.com"}
-	in.commit, err = in.repo.CommitTree(ctx, tree, nil, "files before the first commit", who, time.Unix(0, 0))
+	in.commit, err = in.repo.CommitTree(ctx, tree, nil, "files before the first commit", who, in.Now())
 	return err
 }
 

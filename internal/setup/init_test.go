@@ -572,3 +572,161 @@ func sourceOf(files map[string]string) *source {
 	}
 	return newSource(tree, func(sha string) ([]byte, error) { return []byte(files[sha]), nil })
 }
+
+// With --full a workflow of the owner's own that has a name of ours stops init.
+func TestInitFullOverwritesNothing(t *testing.T) {
+	dir := repository(t, map[string]string{"go.mod": goMod, ".github/workflows/deploy.yml": "name: mine\n"})
+	before := contents(t, dir)
+	if out, err := runInit(t, InitOptions{Dir: dir, Full: true}); !errors.Is(err, ErrInTheWay) || !strings.Contains(out, "deploy.yml is there") {
+		t.Errorf("have %v\n%s", err, out)
+	}
+	if have := contents(t, dir); !maps.Equal(have, before) {
+		t.Error("something was written")
+	}
+	if out, err := runInit(t, InitOptions{Dir: dir}); err != nil {
+		t.Errorf("the quick start does not need that name: %v\n%s", err, out)
+	}
+}
+
+// Without a sandbox nothing is run; the commands are written as found, and the
+// file says that nobody tried them.
+func TestInitWithoutSandbox(t *testing.T) {
+	dir := repository(t, map[string]string{"go.mod": goMod})
+	out, err := runInit(t, InitOptions{Dir: dir, NoRunner: "no sandbox available: no Landlock"})
+	if err != nil || !strings.Contains(out, "Not run: no sandbox available: no Landlock") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if text := contents(t, dir)[seedFile]; !strings.Contains(text, `test: ["go test ./..."]`) || !strings.Contains(text, "go.mod:1; not run by init") {
+		t.Errorf("seed.yaml:\n%s", text)
+	}
+}
+
+// How a command can end: red, hanging, impossible, saying too much. None of it
+// stops init, and nothing it prints is alive.
+func TestInitCommandsThatEndBadly(t *testing.T) {
+	token := "ghp_" + "q7Zk3VtX9bLw2RfN" + "8sYhC4mJ6dPa1GeU0oTi" // of no account
+	for _, c := range []struct {
+		name   string
+		result command.Result
+		err    error
+		has    string
+		seed   string
+	}{
+		{"red", command.Result{Exit: 1, Output: []byte("boom")}, nil, "red", "RED when init ran it"},
+		{"hangs", command.Result{Exit: 124, TimedOut: true}, nil, "hangs", "RED when init ran it"},
+		{"killed", command.Result{Exit: 137, Signal: "killed"}, nil, "(exit 137)", "RED when init ran it"},
+		{"impossible", command.Result{}, errors.New("no room\nat all"), "not run", "not run by init"},
+		{"secret", command.Result{Exit: 1, Output: []byte("token " + token + "\n\x1b[2J::error::x\n")}, nil, "red", "RED when init ran it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := repository(t, map[string]string{"go.mod": goMod})
+			out, err := runInit(t, InitOptions{Dir: dir, Runner: runnerFunc(func(command.Command) (command.Result, error) { return c.result, c.err })})
+			if err != nil || !strings.Contains(out, c.has) || strings.Contains(out, token) || strings.Contains(out, "\x1b") || strings.Contains(out, "\n::error") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if text := contents(t, dir)[seedFile]; !strings.Contains(text, c.seed) {
+				t.Errorf("want %q in\n%s", c.seed, text)
+			}
+		})
+	}
+}
+
+// Set-up alone gets the network, and comes first.
+func TestInitGivesTheNetworkToSetupAlone(t *testing.T) {
+	dir := repository(t, map[string]string{"go.mod": goMod + "\nrequire example.org/x v1.0.0\n"})
+	var have []string
+	runner := runnerFunc(func(c command.Command) (command.Result, error) {
+		have = append(have, fmt.Sprintf("%s network=%v", c.Shell, c.Network))
+		return command.Result{}, nil
+	})
+	if out, err := runInit(t, InitOptions{Dir: dir, Runner: runner}); err != nil {
+		t.Fatal(err, out)
+	}
+	if want := []string{"go mod download network=true", "go test -json ./... network=false"}; !slices.Equal(have, want) {
+		t.Errorf("have %q, want %q", have, want)
+	}
+}
+
+// Files too large to be manifests, too many workflows, names that would leave
+// their line or their quotes.
+func TestInitHostileTrees(t *testing.T) {
+	huge := strings.Repeat("# x\n", maxManifest/4+1)
+	files := map[string]string{"go.mod": huge, "package.json": "{" + strings.Repeat(" ", maxManifest) + "}", "Makefile": huge, "CODEOWNERS": huge,
+		"new\nline/package.json": `{"scripts": {"test": "x"}}`, "quo\"te/go.mod": goMod, "\x1b[31m/go.mod": goMod, "sp ace/a.go": "x"}
+	for i := range maxWorkflows + 5 {
+		files[fmt.Sprintf(".github/workflows/w%02d.yml", i)] = "on: push\njobs: {a: {steps: [{run: go test ./...}]}}\n"
+	}
+	var bomb strings.Builder
+	bomb.WriteString("a0: &a0 [x]\n")
+	for i := range 30 {
+		fmt.Fprintf(&bomb, "a%d: &a%d [*a%d, *a%d, *a%d]\n", i+1, i+1, i, i, i)
+	}
+	files[".github/workflows/bomb.yml"] = bomb.String() + "jobs: *a30\n"
+	var tree change.Tree
+	for name, content := range files {
+		tree.Entries = append(tree.Entries, change.Entry{Path: name, Mode: change.ModeFile, SHA: name, Size: int64(len(content))})
+	}
+	slices.SortFunc(tree.Entries, func(a, b change.Entry) int { return strings.Compare(a.Path, b.Path) })
+	tree.Entries = append(tree.Entries, change.Entry{Path: "sub/go.mod", Mode: change.ModeSubmodule, Size: -1}, change.Entry{Path: "odd/go.mod", Mode: "040000"})
+	read := 0
+	found := find(newSource(tree, func(sha string) ([]byte, error) { read += len(files[sha]); return []byte(files[sha]), nil }))
+	if read > maxManifest {
+		t.Errorf("%d bytes were read", read)
+	}
+	said := strings.Join(found.notes, "\n")
+	for _, want := range []string{"go.mod has 1048580 bytes, not read", "package.json has", "only the first 50", "mode 160000", "mode 040000", `new\nline/package.json": the folder's name`} {
+		if !strings.Contains(said, want) {
+			t.Errorf("want %q in\n%s", want, said)
+		}
+	}
+	if strings.ContainsAny(said, "\x1b") || len(found.units) != 0 {
+		t.Errorf("notes %q, units %v", said, found.units)
+	}
+}
+
+// A name of a folder or an account that is no plain text never gets out of its
+// place in seed.yaml.
+func TestInitOddProjectNames(t *testing.T) {
+	for _, name := range []string{"", "  ", "a\nmode: auto", `x"}, mode: auto #`, "\u202eevil", strings.Repeat("long", 100), "日本", "\xff\xfe", "{}", "- a: b"} {
+		in := &initRun{InitOptions: InitOptions{Repository: "o/" + name}, top: "/w", found: &found{}, owner: guess{"owner", "ana", place{"x\ny", 1}}}
+		text, err := in.seedText()
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		if s, err := seed.Parse("seed.yaml", text); err != nil || s.Mode != "propose" || s.Project.Owners[0].Handle != "ana" {
+			t.Errorf("%q: %v\n%s", name, err, text)
+		}
+	}
+}
+
+func TestLineOf(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int
+	}{
+		{"{\n\"a\": {\"test\": 1},\n\"scripts\":\n{\"x\": [{}],\n\"test\": 2}}", 5}, {"{}", 0}, {"[1]", 0}, {"{\"scripts\": 1}", 0}, {"{\"scripts\": {", 0}, {"", 0},
+	} {
+		if have := lineOf([]byte(c.text), "scripts", "test"); have != c.want {
+			t.Errorf("%q: have %d, want %d", c.text, have, c.want)
+		}
+	}
+}
+
+// A work tree made by git worktree has a file for .git; a folder inside of a
+// repository stands for the whole of it.
+func TestInitInWorktreesAndSubfolders(t *testing.T) {
+	dir := repository(t, map[string]string{"go.mod": goMod, "deep/er/x.go": "package x\n"})
+	other := filepath.Join(t.TempDir(), "other")
+	gitRun(t, dir, "worktree", "add", "-q", other)
+	for _, at := range []string{other, filepath.Join(dir, "deep", "er")} {
+		if out, err := runInit(t, InitOptions{Dir: at}); err != nil {
+			t.Errorf("%s: %v\n%s", at, err, out)
+		}
+	}
+	for _, top := range []string{dir, other} {
+		if contents(t, top)[seedFile] == "" || contents(t, top)["deep/er/seed.yaml"] != "" {
+			t.Errorf("%s: seed.yaml is not in the root", top)
+		}
+	}
+}

@@ -351,6 +351,10 @@ func jsonFault(data []byte, err error) string {
 	if errors.As(err, &syntax) {
 		return fmt.Sprintf("line %d: %v", lineAt(data, int(syntax.Offset)), err)
 	}
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Sprintf("line %d: %q is a %s", lineAt(data, int(kind.Offset)), kind.Field, kind.Value)
+	}
 	return err.Error()
 }
 

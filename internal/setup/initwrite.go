@@ -359,7 +359,11 @@ func (in *initRun) next(files map[string][]byte, changes int) {
 	steps := []string{"read seed.yaml: it is the contract, and only you change it"}
 	for _, p := range sortedPaths(files) {
 		if bytes.Contains(files[p], []byte("OWNER/seedbed")) {
-			steps = append(steps, "in .github/workflows write the account that publishes Seedbed for OWNER")
+			step := "in .github/workflows write the account that publishes Seedbed for OWNER"
+			if in.Full {
+				step += ", and in decide.yml your CI's names"
+			}
+			steps = append(steps, step)
 			break
 		}
 	}

@@ -2,14 +2,18 @@ package shipped
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seedbed-dev/seedbed/examples/tally"
+	"github.com/seedbed-dev/seedbed/internal/adapter/github"
+	"github.com/seedbed-dev/seedbed/internal/fakegithub"
 	"github.com/seedbed-dev/seedbed/internal/forge"
 	"github.com/seedbed-dev/seedbed/internal/journal"
 )
@@ -182,6 +186,21 @@ func TestActQuickstart(t *testing.T) {
 	}
 }
 
+// This repository's own workflow takes the action from the checkout.
+func TestActSelf(t *testing.T) {
+	files := shout(proposes)
+	files["action.yml"] = read(t, abs(t, "action.yml"))
+	for _, name := range []string{"install.sh", "step.sh", "checksums.txt", "workflows/self.yml"} {
+		files[".github/"+name] = read(t, abs(t, ".github", name))
+	}
+	s := newSite(t, files)
+	issue := s.label("Shout the greeting", "worker:shout", "ai-task")
+	labelled := s.event("issues-labeled")
+	s.wantJobs(s.start("issues", labelled, "self.yml", "ana"), "govern", "propose")
+	s.opened(issue, "HELLO")
+	s.quiet("the same label", func() ran { return s.start("issues", labelled, "self.yml", "ana") })
+}
+
 // The full cycle to a pull request (a): a second user approves, decide goes on
 // to merge; the bot's own approval does not count and is refused.
 func TestActApprove(t *testing.T) {
@@ -195,8 +214,13 @@ func TestActApprove(t *testing.T) {
 	s.quiet("the same label", func() ran { return s.start("issues", labelled, "issue.yml", "ana") })
 	s.quiet("a sweep", func() ran { return s.start("schedule", s.payload(`{"schedule":"41 5 * * *"}`), "decide.yml", "ana") })
 
+	bot, err := github.New(github.Options{BaseURL: s.url, Token: s.token, Owner: "ana", Repo: "site", UserAgent: "job", Now: time.Now})
+	s.must(err)
+	if _, err := bot.CreateReview(context.Background(), pull.Number, pull.Head.SHA, "APPROVE", "fine", nil); !errors.Is(err, forge.ErrInvalid) {
+		t.Errorf("the author's own approval: have %v, want 422", err)
+	}
 	ben := s.person("ben")
-	_, err := ben.CreateReview(context.Background(), pull.Number, pull.Head.SHA, "APPROVE", "fine", nil)
+	_, err = ben.CreateReview(context.Background(), pull.Number, pull.Head.SHA, "APPROVE", "fine", nil)
 	s.must(err)
 	approved := s.event("pull_request_review-submitted")
 	s.wantJobs(s.start("pull_request_review", approved, "decide.yml", "ben"), "decide")
@@ -229,7 +253,8 @@ func TestActModelAndDeploy(t *testing.T) {
 	issue, err := s.ana.CreateIssue(context.Background(), scene.Title, scene.Body, nil)
 	s.must(err)
 	s.must(s.ana.AddLabels(context.Background(), issue.Number, "ai-task"))
-	s.wantJobs(s.start("issues", s.event("issues-labeled"), "issue.yml", "ana"), "accept", "build", "decide", "verify")
+	last := s.start("issues", s.event("issues-labeled"), "issue.yml", "ana")
+	s.wantJobs(last, "accept", "build", "decide", "verify")
 	s.merged(issue.Number, 2)
 
 	dispatched := s.event("workflow_dispatch")
@@ -239,6 +264,10 @@ func TestActModelAndDeploy(t *testing.T) {
 		t.Errorf("deploy says nothing of production:\n%s", r.text())
 	}
 	s.quiet("the same dispatch", func() ran { return s.start("workflow_dispatch", dispatched, "deploy.yml", "github-actions[bot]") })
+	pull, err := s.ana.Pull(context.Background(), 2)
+	s.must(err)
+	push := s.payload(fmt.Sprintf(`{"ref":"refs/heads/main","after":%q,"head_commit":{"id":%[1]q}}`, pull.MergeCommitSHA))
+	s.quiet("a push of the same commit", func() ran { return s.start("push", push, "deploy.yml", "ana") })
 }
 
 // A person's pull request is judged without a checkout; the job is the check.
@@ -253,6 +282,52 @@ func TestActPullRequest(t *testing.T) {
 		t.Fatalf("have jobs %q and comments %q; want the judge's\n%s", r.names(), s.comments(1), r.text())
 	}
 	s.quietButRed("the same event", func() ran { return s.start("pull_request_target", opened, "pull-request.yml", "ben") })
+}
+
+// On demand the same pull request gets a review: one job reads it with the
+// model's key, another writes the findings down.
+func TestActReviewOnDemand(t *testing.T) {
+	s := newSite(t, shout(proposes), "pull-request.yml")
+	s.branch("docs", map[string]string{"README.md": "<<<<<<< ours\nA site.\n=======\nA better site.\n>>>>>>> theirs\n"})
+	_, err := s.person("ben").CreatePull(context.Background(), "Say more", "docs", "main", "", false)
+	s.must(err)
+	dispatch := s.payload(`{"inputs":{"pull":"1"},"ref":"refs/heads/main"}`)
+	r := s.start("workflow_dispatch", dispatch, "pull-request.yml", "ana")
+	if have := r.names(); !slices.Equal(have, []string{"post", "review", "seedbed"}) || r.jobs["post"] != "success" {
+		t.Fatalf("have jobs %q; want the judge, review and post\n%s", r.jobs, r.text())
+	}
+	reviews, err := s.ana.Reviews(context.Background(), 1)
+	s.must(err)
+	if len(reviews) != 1 || reviews[0].State == "APPROVED" {
+		t.Errorf("have reviews %+v, want one that does not approve", reviews)
+	}
+	if again := s.start("workflow_dispatch", dispatch, "pull-request.yml", "ana"); len(again.writes) > 0 {
+		t.Errorf("the same dispatch once more wrote %q", again.writes)
+	}
+}
+
+// What concerns nothing of ours starts nothing, or looks and leaves.
+func TestActOtherEvents(t *testing.T) {
+	s := newSite(t, shout(proposes), "decide.yml", "issue.yml")
+	issue := s.label("A question", "question")
+	_, err := s.ana.CreateComment(context.Background(), issue, "what does /seed do?")
+	s.must(err)
+	if r := s.start("issue_comment", s.event("issue_comment-created"), "decide.yml", "ana"); len(r.jobs) != 0 {
+		t.Errorf("a comment that is no command ran %q", r.names())
+	}
+	if r := s.start("issues", s.event("issues-labeled"), "issue.yml", "ana"); len(r.jobs) != 0 {
+		t.Errorf("another label ran %q", r.names())
+	}
+	main, err := s.ana.Ref(context.Background(), "refs/heads/main")
+	s.must(err)
+	_, err = s.server.SetRun(siteRepo, fakegithub.Run{Path: ".github/workflows/ci.yml", Name: "ci", Event: "push", Status: "completed", Conclusion: "success", HeadSHA: main.SHA})
+	s.must(err)
+	for event, payload := range map[string]string{
+		"workflow_run": s.event("workflow_run"),
+		"merge_group":  s.payload(`{"action":"checks_requested","merge_group":{"head_sha":"0123456789012345678901234567890123456789","head_ref":"refs/heads/q","base_sha":"0123456789012345678901234567890123456789"}}`),
+	} {
+		s.quiet(event, func() ran { return s.start(event, payload, "decide.yml", "ana") })
+	}
 }
 
 // quietButRed is quiet for a job that is red because something is missing.

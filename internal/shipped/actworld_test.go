@@ -214,7 +214,10 @@ func (s *site) workTree() string {
 func (s *site) runAct(tree string, id int64, event, payload, workflow, actor string) (out []byte, said string, failed bool) {
 	s.t.Helper()
 	home := filepath.Join(s.dir, "home")
-	s.must(os.MkdirAll(home, 0o755))
+	s.must(os.MkdirAll(filepath.Join(home, ".cache"), 0o755))
+	if err := os.Symlink(goEnv(s.t, "GOCACHE"), filepath.Join(home, ".cache", "go-build")); err != nil && !os.IsExist(err) {
+		s.t.Fatal(err) // scripts that build with go would start cold each time
+	}
 	args := []string{event, "-W", ".github/workflows/" + workflow, "-e", payload, "-a", actor, "--json", "--action-offline-mode",
 		"-P", "ubuntu-24.04=-self-hosted", "-s", "GITHUB_TOKEN=" + s.token,
 		"--env", "GITHUB_API_URL=" + s.url, "--env", "GITHUB_SERVER_URL=" + s.url, "--env", "GITHUB_GRAPHQL_URL=" + s.url + "/graphql",
@@ -226,10 +229,9 @@ func (s *site) runAct(tree string, id int64, event, payload, workflow, actor str
 	for _, e := range s.env {
 		args = append(args, "--env", e)
 	}
-	for name, refs := range artifactActions(s.t) {
-		for _, ref := range refs {
-			args = append(args, "--local-repository", fmt.Sprintf("actions/%s-artifact@%s=%s", name, ref, abs(s.t, "internal/shipped/testdata/actions", name)))
-		}
+	for _, use := range githubActions(s.t) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(use, "actions/"), "@")
+		args = append(args, "--local-repository", use+"="+abs(s.t, "internal/shipped/testdata/actions", name))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -280,16 +282,17 @@ func copyAction(t *testing.T, dir string) {
 	}
 }
 
-var artifactUse = regexp.MustCompile(`actions/(upload|download)-artifact@(\S+?)['"]?(?:\s|$)`)
+var actionUse = regexp.MustCompile(`uses: (actions/[a-z-]+@\S+)`)
 
-// artifactActions lists the versions of the two artifact actions in use.
-func artifactActions(t *testing.T) map[string][]string {
+// githubActions lists the actions of GitHub's own that the workflows use, each
+// with its version, but for checkout, which act does itself.
+func githubActions(t *testing.T) []string {
 	t.Helper()
-	found := map[string][]string{}
+	var found []string
 	for _, name := range workflowFiles(t) {
-		for _, m := range artifactUse.FindAllStringSubmatch(read(t, name), -1) {
-			if !slices.Contains(found[m[1]], m[2]) {
-				found[m[1]] = append(found[m[1]], m[2])
+		for _, m := range actionUse.FindAllStringSubmatch(read(t, name), -1) {
+			if !strings.HasPrefix(m[1], "actions/checkout@") && !slices.Contains(found, m[1]) {
+				found = append(found, m[1])
 			}
 		}
 	}

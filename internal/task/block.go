@@ -3,7 +3,10 @@ package task
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -69,19 +72,33 @@ func (b Block) Render() (string, error) {
 	return blockOpen + string(data) + blockClose, nil
 }
 
+// ErrNewerBlock means that a block was written by a newer Seedbed: it is left
+// alone, and a newer binary is needed.
+var ErrNewerBlock = errors.New("written by a newer version")
+
 // ReadBlock finds the one block in a body. The error says why a block was not
-// taken: none, two, cut, older or newer.
+// taken: none, two, cut, older, or ErrNewerBlock.
 func ReadBlock(body string) (Block, error) {
-	if n := strings.Count(body, "<!-- seedbed:"); n != 1 {
-		return Block{}, fmt.Errorf("hidden block: found %d, want 1", n)
+	found := blockStart.FindAllStringSubmatch(body, 3)
+	if len(found) != 1 {
+		return Block{}, fmt.Errorf("hidden block: found %d, want 1", len(found))
 	}
-	_, rest, ok := strings.Cut(body, blockOpen)
-	if !ok {
-		return Block{}, fmt.Errorf("hidden block: not version %d", BlockVersion)
+	if err := known(found[0][1]); err != nil {
+		return Block{}, err
 	}
+	_, rest, _ := strings.Cut(body, found[0][0])
 	data, _, ok := strings.Cut(rest, blockClose)
 	if !ok || len(data) > MaxBlock {
 		return Block{}, fmt.Errorf("hidden block: cut or larger than %d bytes", MaxBlock)
+	}
+	var version struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal([]byte(data), &version); err != nil {
+		return Block{}, fmt.Errorf("hidden block: %w", err)
+	}
+	if err := known(strconv.Itoa(version.Version)); err != nil {
+		return Block{}, err
 	}
 	var b Block
 	dec := json.NewDecoder(strings.NewReader(data))
@@ -89,8 +106,20 @@ func ReadBlock(body string) (Block, error) {
 	if err := dec.Decode(&b); err != nil {
 		return Block{}, fmt.Errorf("hidden block: %w", err)
 	}
-	if b.Version != BlockVersion {
-		return Block{}, fmt.Errorf("hidden block: version %d, want %d", b.Version, BlockVersion)
-	}
 	return b, nil
+}
+
+// blockStart finds blocks of any version, whatever the spaces, so that a second
+// one is seen that another reader might take.
+var blockStart = regexp.MustCompile(`<!--\s*seedbed:v?([0-9]*)\s*`)
+
+func known(version string) error {
+	n, err := strconv.Atoi(version)
+	switch {
+	case err == nil && n > BlockVersion:
+		return fmt.Errorf("hidden block: version %d, this binary knows %d: %w", n, BlockVersion, ErrNewerBlock)
+	case err != nil || n < BlockVersion:
+		return fmt.Errorf("hidden block: version %q, want %d", version, BlockVersion)
+	}
+	return nil
 }

@@ -44,10 +44,16 @@ func LastGrant(events []forge.TimelineEvent, triggers []string, issue forge.Issu
 
 // Checked adds what the labeller may do now and whether the words were edited
 // at or after the moment of the label.
+//
+// An account without an id is gone: its login may be anybody's by now. A grant
+// that was refused before stays refused for its first reason.
 func (g Grant) Checked(perm forge.Permission, edits forge.Edits) Grant {
-	if g.By.Bot || !perm.Push {
+	if g.Refusal != "" {
+		return g
+	}
+	if g.By.ID == 0 || g.By.Bot || !perm.Push {
 		who := g.By.Login
-		if who == "" {
+		if who == "" || g.By.ID == 0 {
 			who = "an unknown account"
 		}
 		g.Refusal = fmt.Sprintf("was labelled %s by %s, who may not write here", g.Label, who)

@@ -9,6 +9,7 @@ package task
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -61,13 +62,14 @@ type Task struct {
 	CreatedBy   string     `json:"created_by"` // human | architect-agent | system
 }
 
-// Key is the identity and dedupe key: sha256 over type, sorted scope, trigger
-// and domain, in hexadecimal.
+// Key is the identity and dedupe key: sha256 over type, scope as a set, trigger
+// and domain, in hexadecimal. Each part counts with its length, so that no two
+// requests run together.
 func Key(kind string, scope []string, trigger, domain string) string {
 	sorted := append([]string(nil), scope...)
 	sort.Strings(sorted)
 	sum := sha256.New()
-	for _, part := range append([]string{kind, trigger, domain}, sorted...) {
+	for _, part := range append([]string{kind, trigger, domain}, slices.Compact(sorted)...) {
 		sum.Write([]byte(strconv.Itoa(len(part)) + ":" + part))
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -79,6 +81,17 @@ func (t Task) Key8() string {
 		return t.Key
 	}
 	return t.Key[:8]
+}
+
+// WellFormed says whether the names that are made of the task are safe to make:
+// the key is a digest and the base an object id, in hexadecimal.
+func (t Task) WellFormed() bool {
+	return isHex(t.Key, 64) && isHex(t.Base, 40) && t.Issue >= 0
+}
+
+func isHex(s string, length int) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == length
 }
 
 // Branch is the name of the branch a task's change is published on. No word of
@@ -110,30 +123,26 @@ type Lease struct {
 }
 
 // ParseSpec reads the task spec out of an issue: the sections an issue form
-// renders (### Goal ...), or the title and the whole body as Goal and Notes
-// when there are none.
+// renders (### Goal ...). The first of several sections of one name counts, and
+// what stands in no section or in one of another name is kept as notes, so that
+// no word of a person is lost. Without a goal the title is the goal.
 func ParseSpec(title, body string) Spec {
 	spec := Spec{}
-	sections := sectionsOf(body)
-	for heading, text := range sections {
-		switch normal(heading) {
-		case "goal", "user outcome":
-			spec.Goal = text
-		case "constraints":
-			spec.Constraints = text
-		case "risk":
-			spec.Risk = strings.ToLower(firstWord(text))
-		case "definition of done", "how a person sees it is done", "how a person verifies it":
-			spec.ReviewGoal = text
-		case "automated test", "test that proves it":
-			spec.ProgramGoal = text
-		case "notes", "context", "notes/context", "notes and context":
-			spec.Notes = text
+	var notes []string
+	for _, s := range sectionsOf(body) {
+		switch field := spec.field(s.heading); {
+		case s.text == "":
+		case field == nil && s.heading == "":
+			notes = append(notes, s.text)
+		case field == nil || *field != "":
+			notes = append(notes, "### "+s.heading+"\n\n"+s.text)
+		default:
+			*field = s.text
 		}
 	}
-	if len(sections) == 0 {
-		spec.Notes = strings.TrimSpace(body)
-	}
+	spec.Notes = strings.Join(append(notes, spec.Notes), "\n\n")
+	spec.Notes = strings.TrimSpace(spec.Notes)
+	spec.Risk = riskOf(spec.Risk)
 	if spec.Goal == "" {
 		spec.Goal = strings.TrimSpace(title)
 		if spec.Goal != "" {
@@ -143,29 +152,77 @@ func ParseSpec(title, body string) Spec {
 	return spec
 }
 
-func sectionsOf(body string) map[string]string {
-	sections := map[string]string{}
-	heading := ""
-	for _, line := range strings.Split(strings.ReplaceAll(body, "\r\n", "\n"), "\n") {
-		if name, ok := strings.CutPrefix(line, "### "); ok {
-			heading = strings.TrimSpace(name)
-			continue
-		}
-		if heading != "" {
-			sections[heading] += line + "\n"
-		}
+// field is where a section of this heading goes, nil if nowhere.
+func (s *Spec) field(heading string) *string {
+	switch strings.ToLower(strings.TrimSpace(strings.TrimSuffix(heading, ":"))) {
+	case "goal", "user outcome":
+		return &s.Goal
+	case "constraints":
+		return &s.Constraints
+	case "risk":
+		return &s.Risk
+	case "definition of done", "how a person sees it is done", "how a person verifies it":
+		return &s.ReviewGoal
+	case "automated test", "test that proves it":
+		return &s.ProgramGoal
+	case "notes", "context", "notes/context", "notes and context":
+		return &s.Notes
 	}
-	for name, text := range sections {
-		text = strings.TrimSpace(text)
+	return nil
+}
+
+// riskOf takes the first word when it is one of the four; any other says
+// nothing.
+func riskOf(text string) string {
+	switch word := strings.ToLower(firstWord(text)); word {
+	case "low", "medium", "high", "propose":
+		return word
+	}
+	return ""
+}
+
+type section struct{ heading, text string }
+
+// sectionsOf splits a body at its headings of the third level, in order. A
+// heading inside a fence of code is none.
+func sectionsOf(body string) []section {
+	sections := []section{{}}
+	fence := ""
+	for _, line := range strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n") {
+		last := &sections[len(sections)-1]
+		name, isHeading := strings.CutPrefix(line, "### ")
+		switch mark := fenceMark(line); {
+		case fence == "" && isHeading:
+			sections = append(sections, section{heading: strings.TrimSpace(strings.TrimRight(name, "# "))})
+			continue
+		case fence == "" && mark != "":
+			fence = mark
+		case fence != "" && strings.HasPrefix(mark, fence) && strings.Trim(strings.TrimSpace(line), mark[:1]) == "":
+			fence = ""
+		}
+		last.text += line + "\n"
+	}
+	for i := range sections {
+		text := strings.TrimSpace(sections[i].text)
 		if text == "_No response_" {
 			text = ""
 		}
-		sections[name] = text
+		sections[i].text = text
 	}
 	return sections
 }
 
-func normal(heading string) string { return strings.ToLower(strings.TrimSuffix(heading, ":")) }
+// fenceMark is the run of backticks or tildes that a line begins with, if it is
+// long enough for a fence.
+func fenceMark(line string) string {
+	line = strings.TrimLeft(line, " ")
+	for _, c := range []string{"`", "~"} {
+		if run := len(line) - len(strings.TrimLeft(line, c)); run >= 3 {
+			return line[:run]
+		}
+	}
+	return ""
+}
 
 func firstWord(s string) string {
 	fields := strings.Fields(s)

@@ -24,11 +24,19 @@ func (c *Client) Repository(ctx context.Context) (forge.Repository, error) {
 	return toRepository(r), complete(doing, r.GetID() != 0 && r.GetName() != "", "id and name")
 }
 
-// Viewer is the account that the token acts as. A GITHUB_TOKEN may not ask;
-// that refusal means the account all workflows share.
+// installation begins the tokens of GitHub Apps, of which GITHUB_TOKEN is one.
+// https://github.blog/engineering/behind-githubs-new-authentication-token-formats
+const installation = "ghs_"
+
+// Viewer is the account that the token acts as. An App's token may not ask:
+// one that is known by its form is not sent, another finds out by the refusal.
+// Both mean the account that all workflows share.
 // https://docs.github.com/rest/users/users#get-the-authenticated-user
 func (c *Client) Viewer(ctx context.Context) (forge.User, error) {
 	const doing = "reading the token's account"
+	if strings.HasPrefix(c.wire.token, installation) {
+		return forge.ActionsBot, nil
+	}
 	u, _, err := c.gh.Users.Get(ctx, "")
 	if err == nil {
 		return toUser(u), complete(doing, u.GetID() != 0, "an id")

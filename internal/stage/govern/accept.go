@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
@@ -46,16 +48,23 @@ func (g *governor) claim(ctx context.Context, issue int, all []effect.Effect, ta
 	t, isTask := find(tasks, issue)
 	if isTask {
 		rep.Title, rep.task = t.Title, t
-		s, err := g.seedAt(ctx, t.Base)
-		if err != nil {
-			return rep, err
-		}
-		if why, err := g.unauthorised(ctx, s, t); err != nil || why != "" {
-			rep.State, rep.Message = "waiting", why
+	}
+	s, err := g.claimSeed(ctx, t, isTask, d)
+	if err != nil {
+		return rep, err
+	}
+	mine := of(issue, all)
+	for _, e := range mine {
+		if err := g.claimable(e, s); err != nil {
 			return rep, err
 		}
 	}
-	_, err := g.apply(ctx, policy.Approved{}, of(issue, all))
+	why, err := g.mayClaim(ctx, s, &t, isTask, issue)
+	if err != nil || why != "" {
+		rep.State, rep.Message = "waiting", why
+		return rep, err
+	}
+	_, err = g.apply(ctx, policy.Approved{}, mine)
 	switch {
 	case errors.Is(err, effect.ErrTaken):
 		rep.State, rep.Message = "taken", err.Error()
@@ -64,13 +73,69 @@ func (g *governor) claim(ctx context.Context, issue int, all []effect.Effect, ta
 		return rep, err
 	case isTask:
 		rep.State, rep.Outcome, rep.Message = "accepted", rundir.Succeeded, fmt.Sprintf("#%d accepted · lease taken · comment on #%d", issue, issue)
+	default:
+		rep.Outcome, rep.Message = rundir.NeedsApproval, fmt.Sprintf("#%d is not started; the comment on it says why", issue)
 	}
 	return rep, nil
 }
 
+// claimSeed is the contract a claim is made under.
+func (g *governor) claimSeed(ctx context.Context, t task.Task, isTask bool, d *rundir.Dir) (*seed.Seed, error) {
+	if !isTask {
+		t = task.Task{Key: task.Key("", nil, "", ""), Base: d.Run.Base.Commit}
+	}
+	return g.limitsFor(ctx, t)
+}
+
+// mayClaim says why the effects of a claim are not applied. A label is taken
+// off only where the forge's records, asked again, say that it does not count.
+func (g *governor) mayClaim(ctx context.Context, s *seed.Seed, t *task.Task, isTask bool, number int) (string, error) {
+	if isTask {
+		return g.unauthorised(ctx, s, t)
+	}
+	issue, err := g.Forge.Issue(ctx, number)
+	if err != nil {
+		return "", fmt.Errorf("reading issue #%d: %w", number, err)
+	}
+	grant, err := g.grant(ctx, s, issue)
+	if err == nil && grant.Refusal == "" {
+		return fmt.Sprintf("#%d is approved; its label stays", number), nil
+	}
+	return "", err
+}
+
+// claimable refuses what a claim is not made of. In the quick start the claim
+// comes from the job that also runs the repository's code.
+func (g *governor) claimable(e effect.Effect, s *seed.Seed) error {
+	ok := false
+	switch p := e.Payload.(type) {
+	case effect.TakeLease:
+		ok = p.Lease.Run == g.in.Run.ID && p.Lease.Tokens == int64(s.Budgets.Task.Tokens)
+	case effect.SetLabels:
+		ok = ourLabels(append(slices.Clone(p.Add), p.Remove...), s)
+	case effect.PutComment:
+		ok = e.Key == effect.StickyKey(p.Issue)
+	case effect.PutReaction:
+		ok = p.Content == "eyes" && p.Comment == 0
+	}
+	if !ok {
+		return fmt.Errorf("effect %s is not for a claim: %s", e.Kind, e)
+	}
+	return nil
+}
+
+func ourLabels(labels []string, s *seed.Seed) bool {
+	for _, l := range labels {
+		if !strings.HasPrefix(l, "seed:") && !slices.Contains(s.AutomationContract.TaskLabels.Triggers, l) {
+			return false
+		}
+	}
+	return true
+}
+
 // unauthorised asks the forge anew whether a task may be worked on, and says
-// why not.
-func (g *governor) unauthorised(ctx context.Context, s *seed.Seed, t task.Task) (string, error) {
+// why not. What people will read of the task comes from the forge, too.
+func (g *governor) unauthorised(ctx context.Context, s *seed.Seed, t *task.Task) (string, error) {
 	if g.DryRun != nil {
 		return "", nil // nothing will be written, so nobody's leave is needed
 	}
@@ -94,6 +159,7 @@ func (g *governor) unauthorised(ctx context.Context, s *seed.Seed, t task.Task) 
 	if grant.Refusal != "" {
 		return fmt.Sprintf("#%d %s; %s", t.Issue, grant.Refusal, grant.Hint), nil
 	}
+	t.Title, t.ApprovedBy, t.ApprovedAt = issue.Title, grant.By, grant.At
 	return "", nil
 }
 

@@ -38,7 +38,7 @@ func (g *governor) decide(ctx context.Context, d *rundir.Dir, verify *rundir.Dir
 	if err != nil {
 		return rep, err
 	}
-	if why, err := g.unauthorised(ctx, m.seed, t); err != nil || why != "" {
+	if why, err := g.unauthorised(ctx, m.seed, &m.task); err != nil || why != "" {
 		rep.Outcome, rep.State, rep.Message = rundir.NeedsApproval, "waiting", why
 		return rep, errors.Join(err, g.release(ctx, t))
 	}
@@ -77,33 +77,52 @@ func (g *governor) tell(v policy.Verdict) {
 
 // take applies what was handed over to the base in the fresh clone and gathers
 // the facts. Nothing of the run directory is believed but the patch, and that
-// only because it is judged as what it does to the tree.
+// only because it is judged as what it does to the tree. The limits are those
+// of the default branch as it is now, whatever base a run directory names.
 func (g *governor) take(ctx context.Context, d, verify *rundir.Dir) (*made, error) {
-	t := *d.Run.Task
-	if err := g.Clone.Fetch(ctx, "refs/heads/"+g.repo.DefaultBranch); err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", g.repo.DefaultBranch, err)
-	}
-	s, err := g.seedAt(ctx, t.Base)
-	if err != nil {
-		return nil, err
-	}
-	m := &made{dir: d, task: t, seed: s}
-	if m.checks, m.proven, err = checksOf(d, verify); err != nil {
+	m := &made{dir: d, task: *d.Run.Task}
+	var err error
+	if m.seed, err = g.limitsFor(ctx, m.task); err != nil {
 		return nil, err
 	}
 	patch, err := d.Read(rundir.PatchFile)
 	if err != nil || len(patch) == 0 {
 		return m, err
 	}
-	if m.series, err = g.Clone.Apply(ctx, t.Base, patch); err != nil {
-		return nil, fmt.Errorf("applying the change to %s: %w", short(t.Base), err)
+	if m.series, err = g.Clone.Apply(ctx, m.task.Base, patch); err != nil {
+		return nil, fmt.Errorf("applying the change to %s: %w", short(m.task.Base), err)
 	}
-	m.facts, err = g.facts(ctx, m.seed, m.series, subject{agent: true, issue: t.Issue, risk: t.Spec.Risk, run: d.Run,
+	if m.checks, m.proven, err = checksOf(d, verify, m.series.Whole.Head.SHA); err != nil {
+		return nil, err
+	}
+	m.facts, err = g.facts(ctx, m.seed, m.series, subject{agent: true, issue: m.task.Issue, risk: m.task.Spec.Risk, run: d.Run,
 		checks: m.checks, proven: m.proven})
 	return m, err
 }
 
-func checksOf(d, verify *rundir.Dir) (*rundir.Checks, bool, error) {
+// limitsFor reads the contract at the head of the default branch, and makes
+// sure that the task began somewhere on that branch.
+func (g *governor) limitsFor(ctx context.Context, t task.Task) (*seed.Seed, error) {
+	if !t.WellFormed() {
+		return nil, fmt.Errorf("the run directory's task is not one that plan made: %w", rundir.ErrDigest)
+	}
+	if err := g.Clone.Fetch(ctx, "refs/heads/"+g.repo.DefaultBranch); err != nil {
+		return nil, fmt.Errorf("fetching %s: %w", g.repo.DefaultBranch, err)
+	}
+	onto, err := g.headOf(ctx, g.repo.DefaultBranch)
+	if err != nil {
+		return nil, err
+	}
+	base, err := g.Clone.MergeBase(ctx, onto, t.Base)
+	if err != nil || base != t.Base {
+		return nil, errors.Join(fmt.Errorf("base %s is not on %s", short(t.Base), g.repo.DefaultBranch), err)
+	}
+	return g.seedAt(ctx, onto)
+}
+
+// checksOf gives what was measured of exactly this tree, by verify if it can be,
+// and whether it was.
+func checksOf(d, verify *rundir.Dir, tree string) (*rundir.Checks, bool, error) {
 	for _, from := range []*rundir.Dir{verify, d} {
 		if from == nil {
 			continue
@@ -113,7 +132,7 @@ func checksOf(d, verify *rundir.Dir) (*rundir.Checks, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		if found {
+		if found && c.HeadTree == tree {
 			return &c, from == verify, nil
 		}
 	}
@@ -382,12 +401,8 @@ func (g *governor) enter(ctx context.Context, s *seed.Seed, t task.Task, key str
 	if err != nil {
 		return err
 	}
-	branch := g.repo.DefaultBranch
-	if s.Log.Branch != "" {
-		branch = s.Log.Branch
-	}
 	_, err = g.apply(ctx, policy.Approved{}, []effect.Effect{
-		effect.New(effect.Govern, "log "+key, "", effect.AppendLog{Branch: branch, Entry: entry}),
+		effect.New(effect.Govern, "log "+key, "", effect.AppendLog{Branch: g.logBranch(s), Entry: entry}),
 	})
 	return err
 }

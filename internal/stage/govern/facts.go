@@ -213,9 +213,9 @@ func (g *governor) openFacts(ctx context.Context, f *policy.Facts, _ *seed.Seed,
 	if !sub.agent {
 		return nil
 	}
-	pulls, err := g.Forge.OpenPulls(ctx)
+	pulls, err := g.openPulls(ctx)
 	if err != nil {
-		return fmt.Errorf("listing pull requests: %w", err)
+		return err
 	}
 	for _, p := range pulls {
 		if g.isOurs(p) && issueOfBranch(p.Head.Ref) != sub.issue {
@@ -225,30 +225,71 @@ func (g *governor) openFacts(ctx context.Context, f *policy.Facts, _ *seed.Seed,
 	return nil
 }
 
+// openPulls lists the open pull requests, once as long as this run merges none:
+// one that it opens is the subject's own and not counted among the others.
+func (g *governor) openPulls(ctx context.Context) ([]forge.Pull, error) {
+	if g.pulls != nil {
+		return g.pulls, nil
+	}
+	pulls, err := g.Forge.OpenPulls(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing pull requests: %w", err)
+	}
+	g.pulls = append([]forge.Pull{}, pulls...)
+	return pulls, nil
+}
+
 // spentFacts counts the day from the log. A log that does not verify is a fact
 // for rule integrity.
 func (g *governor) spentFacts(ctx context.Context, f *policy.Facts, s *seed.Seed, sub subject) error {
 	if !sub.agent {
 		return nil
 	}
-	branch := g.repo.DefaultBranch
-	if s.Log.Branch != "" {
-		branch = s.Log.Branch
-	}
-	file, err := g.Forge.File(ctx, journal.Path, branch)
-	if errors.Is(err, forge.ErrNotFound) {
-		return nil
-	}
+	log, err := g.readLog(ctx, g.logBranch(s))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", journal.Path, err)
 	}
-	entries, err := journal.Parse(file.Content)
+	entries, err := journal.Parse(log)
 	if err != nil {
 		f.LogBroken = err.Error()
 		return nil
 	}
 	f.Spent.DayTokens, f.Spent.DayCycles, _ = journal.Totals(entries, g.Now().Add(-24*time.Hour))
 	return nil
+}
+
+// headOf gives the commit that a branch was fetched at by this run. Where
+// nothing had to be fetched, the forge says it.
+func (g *governor) headOf(ctx context.Context, branch string) (string, error) {
+	if sha, err := g.Clone.Resolve(ctx, "refs/heads/"+branch); err == nil {
+		return sha, nil
+	}
+	ref, err := g.Forge.Ref(ctx, "refs/heads/"+branch)
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", branch, err)
+	}
+	return ref.SHA, nil
+}
+
+// readLog reads the log from the branch as it was fetched; one on a branch of
+// its own is asked for. No log yet is an empty one.
+func (g *governor) readLog(ctx context.Context, branch string) ([]byte, error) {
+	if head, err := g.Clone.Resolve(ctx, "refs/heads/"+branch); err == nil {
+		log, _, err := g.Clone.File(ctx, head, journal.Path)
+		return log, err
+	}
+	file, err := g.Forge.File(ctx, journal.Path, branch)
+	if errors.Is(err, forge.ErrNotFound) {
+		return nil, nil
+	}
+	return file.Content, err
+}
+
+func (g *governor) logBranch(s *seed.Seed) string {
+	if s.Log.Branch != "" {
+		return s.Log.Branch
+	}
+	return g.repo.DefaultBranch
 }
 
 // names joins logins for a sentence.

@@ -64,6 +64,9 @@ type Clone interface {
 	Series(ctx context.Context, base, head string) (change.Series, error)
 	// MergeBase gives the newest common ancestor.
 	MergeBase(ctx context.Context, a, b string) (string, error)
+	// Resolve gives the commit that a full reference name was fetched at. What
+	// was not fetched is an error.
+	Resolve(ctx context.Context, ref string) (string, error)
 	// Changed lists the paths that differ between two commits.
 	Changed(ctx context.Context, from, to string) ([]string, error)
 }
@@ -121,6 +124,7 @@ type governor struct {
 	in     Input
 	repo   forge.Repository
 	viewer forge.User
+	pulls  []forge.Pull                // the open ones, while no merge of ours changed them; nil: not read
 	trees  map[string]string           // commit -> tree
 	perms  map[string]forge.Permission // login -> permission
 	done   []effect.Result

@@ -26,15 +26,15 @@ func (g *governor) judgePerson(ctx context.Context, number int) (TaskReport, err
 	if err := g.Clone.Fetch(ctx, "refs/heads/"+pull.Base.Ref, fmt.Sprintf("refs/pull/%d/head", number)); err != nil {
 		return rep, fmt.Errorf("fetching #%d: %w", number, err)
 	}
-	onto, err := g.Forge.Ref(ctx, "refs/heads/"+pull.Base.Ref)
-	if err != nil {
-		return rep, fmt.Errorf("reading %s: %w", pull.Base.Ref, err)
-	}
-	s, err := g.seedAt(ctx, onto.SHA)
+	onto, err := g.headOf(ctx, pull.Base.Ref)
 	if err != nil {
 		return rep, err
 	}
-	base, err := g.Clone.MergeBase(ctx, onto.SHA, pull.Head.SHA)
+	s, err := g.seedAt(ctx, onto)
+	if err != nil {
+		return rep, err
+	}
+	base, err := g.Clone.MergeBase(ctx, onto, pull.Head.SHA)
 	if err != nil {
 		return rep, fmt.Errorf("finding where #%d began: %w", number, err)
 	}

@@ -40,11 +40,11 @@ func (g *governor) sweep(ctx context.Context) ([]TaskReport, error) {
 // underWay lists our open pull requests, and the merged ones whose issue is
 // still open: closing the issue is the last thing a merge does.
 func (g *governor) underWay(ctx context.Context) ([]forge.Pull, error) {
-	all, err := g.Forge.OpenPulls(ctx)
+	all, err := g.openPulls(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listing pull requests: %w", err)
+		return nil, err
 	}
-	pulls := slices.DeleteFunc(all, func(p forge.Pull) bool { return !g.isOurs(p) })
+	pulls := slices.DeleteFunc(slices.Clone(all), func(p forge.Pull) bool { return !g.isOurs(p) })
 	refs, err := g.Forge.RefsUnder(ctx, "refs/heads/seedbed/")
 	if err != nil {
 		return nil, fmt.Errorf("listing branches: %w", err)
@@ -164,7 +164,8 @@ func (g *governor) settle(ctx context.Context, pull forge.Pull, m *made) (TaskRe
 	approved, v := policy.Judge(o.seed, o.series, o.facts)
 	g.tell(v)
 	rep.Verdict, rep.facts = &v, &o.facts
-	if _, err := g.apply(ctx, policy.Approved{}, g.notices(o, v)); err != nil {
+	if _, err := g.apply(ctx, policy.Approved{}, []effect.Effect{effect.New(effect.Govern, "check-"+pull.Head.SHA, "",
+		effect.PostCheck{Report: v.Check(pull.Head.SHA)})}); err != nil {
 		return rep, err
 	}
 	if why := o.mayNotMerge(approved, v); why != "" {
@@ -183,11 +184,10 @@ func (g *governor) look(ctx context.Context, pull forge.Pull, m *made) (*standin
 	if err := g.Clone.Fetch(ctx, "refs/heads/"+g.repo.DefaultBranch, "refs/heads/"+pull.Head.Ref); err != nil {
 		return o, fmt.Errorf("fetching #%d: %w", pull.Number, err)
 	}
-	onto, err := g.Forge.Ref(ctx, "refs/heads/"+g.repo.DefaultBranch)
-	if err != nil {
-		return o, fmt.Errorf("reading %s: %w", g.repo.DefaultBranch, err)
+	var err error
+	if o.onto, err = g.headOf(ctx, g.repo.DefaultBranch); err != nil {
+		return o, err
 	}
-	o.onto = onto.SHA
 	if o.seed, err = g.seedAt(ctx, o.onto); err != nil || pull.Merged {
 		return o, err
 	}
@@ -285,15 +285,14 @@ func (o *standing) approvals() int {
 	return n
 }
 
-// notices is how people are told: the check at the head, the label and the one
-// comment on the issue.
+// notices is how people are told of a pull request that waits: the label and
+// the one comment on the issue. What is merged in the same breath says so itself.
 func (g *governor) notices(o *standing, v policy.Verdict) []effect.Effect {
 	state := task.InReview
 	if v.Decision == policy.Reject || v.Decision == policy.Rework || v.Decision == policy.CouldNotJudge {
 		state = task.NeedsYou
 	}
 	return []effect.Effect{
-		effect.New(effect.Govern, "check-"+o.pull.Head.SHA, "", effect.PostCheck{Report: v.Check(o.pull.Head.SHA)}),
 		g.label(o.task.Issue, state),
 		effect.New(effect.Govern, effect.StickyKey(o.task.Issue), "", effect.PutComment{Issue: o.task.Issue,
 			Body: openText(o, v)}),
@@ -304,6 +303,9 @@ func (g *governor) notices(o *standing, v policy.Verdict) []effect.Effect {
 func (g *governor) wait(ctx context.Context, o *standing, v policy.Verdict, why string, rep TaskReport) (TaskReport, error) {
 	rep.State, rep.Outcome = "opened", outcomeOf(v)
 	rep.Message = fmt.Sprintf("pull request #%d: %s", o.pull.Number, why)
+	if _, err := g.apply(ctx, policy.Approved{}, g.notices(o, v)); err != nil {
+		return rep, err
+	}
 	line := o.line("opened", string(v.Decision))
 	line.Rules = failedRules(v)
 	key := fmt.Sprintf("opened %d-%s %s", o.task.Issue, o.task.Key8(), short(o.series.Whole.Head.SHA))
@@ -330,6 +332,7 @@ func (g *governor) merge(ctx context.Context, o *standing, approved policy.Appro
 			Head: o.pull.Head.SHA, Base: o.series.Whole.Base.Commit, Tree: o.series.Whole.Head.SHA, Method: g.method(),
 			Title: fmt.Sprintf("%s (#%d)", o.pull.Title, o.pull.Number)}),
 	})
+	g.pulls = nil
 	switch {
 	case errors.Is(err, effect.ErrMoved), errors.Is(err, forge.ErrConflict), errors.Is(err, forge.ErrInvalid):
 		return g.wait(ctx, o, v, err.Error(), rep)

@@ -33,7 +33,6 @@ type Forge interface {
 	Edits(ctx context.Context, number int) (forge.Edits, error)
 	Permission(ctx context.Context, login string) (forge.Permission, error)
 	OpenPulls(ctx context.Context) ([]forge.Pull, error)
-	RefsUnder(ctx context.Context, prefix string) ([]forge.Ref, error)
 	Ref(ctx context.Context, name string) (forge.Ref, error)
 	File(ctx context.Context, path, ref string) (forge.File, error)
 	WorkflowRun(ctx context.Context, id int64) (forge.Run, error)
@@ -43,7 +42,7 @@ type Forge interface {
 // Ports is everything this stage may use. Model is nil when there is none.
 type Ports struct {
 	Forge  Forge
-	Source Source // nil: the architect is told no paths
+	Source Source // the base commit
 	Model  llm.Completer
 	Now    func() time.Time
 }

@@ -31,7 +31,14 @@ func Select(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, o Option
 	if err != nil {
 		return nil, nil, err
 	}
-	room, err := roomFor(ctx, p, s, run)
+	if len(candidates) == 0 {
+		return nil, nil, nothing("%s", why(nil, s))
+	}
+	pulls, err := p.Forge.OpenPulls(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing pull requests: %w", err)
+	}
+	room, err := roomFor(ctx, p, s, run, pulls)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,7 +47,7 @@ func Select(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, o Option
 	var reasons []string
 	refused := false
 	for _, issue := range candidates {
-		t, turned, err := accept(ctx, p, s, run, issue)
+		t, turned, err := accept(ctx, p, s, run, pulls, issue)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -134,7 +141,7 @@ type turnedAway struct {
 
 // accept decides whether one issue is a task: open, labelled by somebody who
 // may, unchanged since, not paused, not taken, without a pull request.
-func accept(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, issue forge.Issue) (task.Task, turnedAway, error) {
+func accept(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, pulls []forge.Pull, issue forge.Issue) (task.Task, turnedAway, error) {
 	none := task.Task{}
 	skip := func(format string, args ...any) (task.Task, turnedAway, error) {
 		return none, turnedAway{why: fmt.Sprintf("#%d ", issue.Number) + fmt.Sprintf(format, args...)}, nil
@@ -155,7 +162,7 @@ func accept(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, issue fo
 		return none, turnAway(grant, issue), nil
 	}
 	t := fromIssue(s, issue, grant, run.Base.Commit)
-	if taken, err := takenBy(ctx, p, t, run); err != nil || taken != "" {
+	if taken, err := takenBy(ctx, p, run, pulls, issue); err != nil || taken != "" {
 		if err != nil {
 			return none, turnedAway{}, err
 		}
@@ -210,28 +217,25 @@ func labelKey(issue int, what string) string { return fmt.Sprintf("labels-%d-%s"
 
 // takenBy says who else works on the issue, or nothing. A lease whose run has
 // ended is stale and does not count.
-func takenBy(ctx context.Context, p Ports, t task.Task, run rundir.Run) (string, error) {
-	branches, err := p.Forge.RefsUnder(ctx, fmt.Sprintf("refs/heads/seedbed/%d-", t.Issue))
-	if err != nil {
-		return "", fmt.Errorf("looking for branches of #%d: %w", t.Issue, err)
-	}
-	if len(branches) > 0 {
-		pulls, err := p.Forge.OpenPulls(ctx)
-		if err != nil {
-			return "", fmt.Errorf("listing pull requests: %w", err)
-		}
-		for _, pull := range pulls {
-			if strings.HasPrefix(pull.Head.Ref, fmt.Sprintf("seedbed/%d-", t.Issue)) && !pull.Fork() {
-				return fmt.Sprintf("has pull request #%d", pull.Number), nil
-			}
+//
+// An issue without a state label was never claimed, or is being claimed this
+// very second, or somebody took the label off: its lease is not asked for.
+// Creating the lease decides, whatever is believed here.
+func takenBy(ctx context.Context, p Ports, run rundir.Run, pulls []forge.Pull, issue forge.Issue) (string, error) {
+	for _, pull := range pulls {
+		if strings.HasPrefix(pull.Head.Ref, fmt.Sprintf("seedbed/%d-", issue.Number)) && !pull.Fork() {
+			return fmt.Sprintf("has pull request #%d", pull.Number), nil
 		}
 	}
-	ref, err := p.Forge.Ref(ctx, task.LeaseRef(t.Issue))
+	if state, _ := task.StateOf(issue.Labels); state == "" {
+		return "", nil
+	}
+	ref, err := p.Forge.Ref(ctx, task.LeaseRef(issue.Number))
 	if errors.Is(err, forge.ErrNotFound) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading the lease of #%d: %w", t.Issue, err)
+		return "", fmt.Errorf("reading the lease of #%d: %w", issue.Number, err)
 	}
 	return leaseHolder(ctx, p, ref, run)
 }
@@ -270,11 +274,7 @@ func (r room) full(taken int) error {
 
 // roomFor counts what is open and what the day has spent. Every limit is
 // counted from the forge and the log, never from memory.
-func roomFor(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run) (room, error) {
-	pulls, err := p.Forge.OpenPulls(ctx)
-	if err != nil {
-		return room{}, fmt.Errorf("listing pull requests: %w", err)
-	}
+func roomFor(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, pulls []forge.Pull) (room, error) {
 	viewer, err := p.Forge.Viewer(ctx)
 	if err != nil {
 		return room{}, fmt.Errorf("asking who we are: %w", err)
@@ -315,23 +315,31 @@ func manyIf(ok bool) int {
 }
 
 func today(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run) (tokens, cycles int64, err error) {
-	branch := run.Base.Branch
-	if s.Log.Branch != "" {
-		branch = s.Log.Branch
-	}
-	file, err := p.Forge.File(ctx, journal.Path, branch)
-	if errors.Is(err, forge.ErrNotFound) {
-		return 0, 0, nil
-	}
+	log, err := readLog(ctx, p, s, run)
 	if err != nil {
 		return 0, 0, fmt.Errorf("reading %s: %w", journal.Path, err)
 	}
-	entries, err := journal.Parse(file.Content)
+	entries, err := journal.Parse(log)
 	if err != nil {
 		return 0, 0, err
 	}
 	tokens, cycles, _ = journal.Totals(entries, p.Now().Add(-24*time.Hour))
 	return tokens, cycles, nil
+}
+
+// readLog reads the log as the base commit holds it, which the forge named at
+// the start of this run. One on a branch of its own is asked for. No log yet is
+// an empty one.
+func readLog(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run) ([]byte, error) {
+	if s.Log.Branch == "" || s.Log.Branch == run.Base.Branch {
+		log, _, err := p.Source.Read(ctx, run.Base.Commit, journal.Path)
+		return log, err
+	}
+	file, err := p.Forge.File(ctx, journal.Path, s.Log.Branch)
+	if errors.Is(err, forge.ErrNotFound) {
+		return nil, nil
+	}
+	return file.Content, err
 }
 
 // claim is what taking a task means: the lease, the label, one answer.

@@ -67,9 +67,6 @@ func words(ctx context.Context, p Ports, t *task.Task) (title, body string, err 
 
 func architect(ctx context.Context, p Ports, s *seed.Seed, t task.Task, title, body string) (prompt.Asked, error) {
 	in := prompt.ForArchitect{Task: t, Title: title, Body: body}
-	if p.Source == nil {
-		return prompt.Architect(s, in), nil
-	}
 	paths, err := p.Source.Paths(ctx, t.Base)
 	if err != nil {
 		return prompt.Asked{}, fmt.Errorf("listing files at %s: %w", t.Base, err)
