@@ -7,6 +7,7 @@ set -u
 code=3
 outcome=infrastructure_failed
 child=
+stopped=
 
 # told prints the outcome the program wrote last, if any.
 told() { awk '/^outcome<</ { getline v } /^outcome=/ { v = substr($0, 9) } END { print v }' "$GITHUB_OUTPUT"; }
@@ -32,8 +33,12 @@ finish() {
 }
 
 # A cancelled job gets a signal and then has little time: pass it on, let the
-# program save what it has, and still say how it ended.
-pass() { [ -z "$child" ] || kill -TERM "$child" 2>/dev/null; }
+# program save what it has, and still say how it ended. A signal that comes
+# before the program's id is known is passed on as soon as it is.
+pass() {
+	stopped=yes
+	[ -z "$child" ] || kill -TERM "$child" 2>/dev/null
+}
 trap pass INT TERM
 
 set -f
@@ -46,6 +51,7 @@ case ${2:-} in
 esac
 "$SEEDBED" "$@" &
 child=$!
+[ -z "$stopped" ] || pass
 wait "$child"
 code=$?
 while kill -0 "$child" 2>/dev/null; do

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -204,4 +209,69 @@ func TestErrorsAreToldOnce(t *testing.T) {
 	if told.Len() != 0 {
 		t.Errorf("an outcome was told twice: %q", told.String())
 	}
+}
+
+// TestNoMessageHasTwoCauses reads the program's own source: a reader of a log
+// who searches for a message finds one place.
+func TestNoMessageHasTwoCauses(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]token.Position{}
+	set := token.NewFileSet()
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(set, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			text, at := errorText(n)
+			if text == "" {
+				return true
+			}
+			if before, ok := seen[text]; ok {
+				t.Errorf("%s: %q stands at %s too", set.Position(at), text, before)
+			}
+			seen[text] = set.Position(at)
+			return true
+		})
+	}
+	if len(seen) < 10 {
+		t.Errorf("have %d messages; the test looks at the wrong calls", len(seen))
+	}
+}
+
+// errorText is the text of a call that makes an error of its own.
+func errorText(n ast.Node) (string, token.Pos) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return "", 0
+	}
+	var arg int
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		if f.Name != "usage" {
+			return "", 0
+		}
+		arg = 1
+	case *ast.SelectorExpr:
+		if f.Sel.Name != "Errorf" && (f.Sel.Name != "New" || fmt.Sprint(f.X) != "errors") {
+			return "", 0
+		}
+	default:
+		return "", 0
+	}
+	lit, ok := call.Args[arg].(*ast.BasicLit)
+	if !ok {
+		return "", 0
+	}
+	text, err := strconv.Unquote(lit.Value)
+	if err != nil || strings.Contains(text, "%w") { // what wraps tells its cause as well
+		return "", 0
+	}
+	return text, lit.Pos()
 }

@@ -23,6 +23,8 @@ type governFlags struct {
 	deploy  string
 	explain bool
 	pull    int
+	expect  []string
+	verify  string
 }
 
 func governCommand(w *world) *cobra.Command {
@@ -53,6 +55,8 @@ pull request and posts one comment.`,
 	c.Flags().BoolVar(&w.flags.dryRun, "dry-run", false, "print the effects instead of applying them")
 	c.Flags().StringVar(&f.deploy, "deploy-workflow", "", "workflow file to dispatch after a merge, when seed.yaml names a deploy provider")
 	c.Flags().BoolVar(&f.explain, "explain", false, "print the whole verdict")
+	c.Flags().StringSliceVar(&f.expect, "expect", []string{"quick"}, "jobs whose run directories are handled: quick, accept, build, review, deploy")
+	c.Flags().StringVar(&f.verify, "verify", "", "folder with the run directories of verify jobs")
 	c.Flags().IntVar(&f.pull, "pull", 0, "judge this pull request alone, and post one comment (default: that of pull_request_target)")
 	return c
 }
@@ -111,20 +115,33 @@ func (w *world) governInput(f *governFlags) (govern.Input, error) {
 	if err != nil {
 		return govern.Input{}, err
 	}
-	in := govern.Input{Event: event, Run: w.newRun("govern", event), Binary: binaryVersion(), Deploy: f.deploy,
+	in := govern.Input{Event: event, Run: w.newRun("govern", event), Binary: binaryVersion(), Deploy: f.deploy, Expect: f.expect,
 		Dispose: event.Kind != forge.EventPullTarget && f.pull == 0}
 	if f.pull != 0 {
 		in.Event.Pull = f.pull
 	}
-	if _, err := os.Stat(w.flags.runDir); err != nil || !in.Dispose {
+	if !in.Dispose {
 		return in, nil
 	}
-	in.Dirs, err = rundir.All(w.flags.runDir)
+	if in.Dirs, err = handedOver(w.flags.runDir); err != nil {
+		return in, err
+	}
+	in.Verified, err = handedOver(f.verify)
+	return in, err
+}
+
+// handedOver opens the run directories of a folder; none is there when nothing
+// was handed over.
+func handedOver(folder string) ([]*rundir.Dir, error) {
+	if _, err := os.Stat(folder); folder == "" || err != nil {
+		return nil, nil
+	}
+	dirs, err := rundir.All(folder)
 	if errors.Is(err, rundir.ErrDigest) {
-		return in, &failure{outcome: rundir.ValidationBlocked, err: fmt.Errorf("%w [integrity]", err),
+		return nil, &failure{outcome: rundir.ValidationBlocked, err: fmt.Errorf("%w [integrity]", err),
 			hint: "the run directory was changed after it was written: start the run again"}
 	}
-	return in, err
+	return dirs, err
 }
 
 // governPorts is what the one writing step holds: no model, no sandbox.

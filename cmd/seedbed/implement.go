@@ -34,9 +34,9 @@ func (w *world) implement(ctx context.Context, m *modelFlags) error {
 	})
 }
 
-func (w *world) test(ctx context.Context, from string) error {
-	if from != "" {
-		if err := w.verifyDir(from); err != nil {
+func (w *world) test(ctx context.Context, f *testFlags) error {
+	if f.from != "" {
+		if err := w.verifyDir(f); err != nil {
 			return err
 		}
 	}
@@ -54,10 +54,23 @@ func (w *world) test(ctx context.Context, from string) error {
 	})
 }
 
-// verifyDir makes the run directory of a verify job from the one a build job
-// handed over: the task and the patch, and nothing that was measured.
-func (w *world) verifyDir(from string) error {
-	built, err := rundir.Open(from)
+// testFlags are those of a verify job: what was built, and the accepted task,
+// from two different jobs.
+type testFlags struct {
+	from     string
+	accepted string
+	task     string
+}
+
+// verifyDir makes the run directory of a verify job. The task and the commit it
+// begins at come from the job that accepted it; of what the build job handed
+// over the patch alone is taken, and nothing that it measured.
+func (w *world) verifyDir(f *testFlags) error {
+	t, err := pickedTask(f.accepted, f.task)
+	if err != nil {
+		return err
+	}
+	built, err := rundir.Open(f.from)
 	if err != nil {
 		return err
 	}
@@ -66,7 +79,7 @@ func (w *world) verifyDir(from string) error {
 		return err
 	}
 	run := w.newRun("verify", built.Run.Event)
-	run.Task, run.Base = built.Run.Task, built.Run.Base
+	run.Task, run.Base = t, rundir.Snapshot{Commit: t.Base, At: w.now().UTC()}
 	dir, err := rundir.Create(w.flags.runDir, run)
 	if err != nil || patch == nil {
 		return err

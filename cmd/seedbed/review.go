@@ -67,13 +67,14 @@ func (w *world) reviewJob(ctx context.Context, gh *github.Client, bare *git.Repo
 	if err != nil {
 		return job{}, err
 	}
-	s, err := readSeed(ctx, bare, base)
-	if err != nil {
-		return job{}, err
-	}
 	r, err := gh.Repository(ctx)
 	if err != nil {
 		return job{}, fmt.Errorf("reading the repository: %w", err)
+	}
+	// not of the merge base: its author chose that, and it names the endpoint
+	s, err := readSeed(ctx, bare, "refs/heads/"+r.DefaultBranch)
+	if err != nil {
+		return job{}, err
 	}
 	run := w.newRun("review", event)
 	run.Base = rundir.Snapshot{Repository: r.FullName(), Branch: pull.Base.Ref, Commit: base, At: w.now().UTC()}

@@ -186,7 +186,7 @@ func implementCommand(w *world) *cobra.Command {
 }
 
 func testCommand(w *world) *cobra.Command {
-	var job string
+	f := &testFlags{}
 	c := &cobra.Command{
 		Use: "test", Short: "Run the declared commands at base and head, in the sandbox",
 		Args: noArgs,
@@ -195,13 +195,15 @@ func testCommand(w *world) *cobra.Command {
   3 environment_blocked  no sandbox
   4 needs_human          red at the base already: not this change's doing
   5 budget_exhausted     commands or minutes are used up`},
-		RunE: func(c *cobra.Command, _ []string) error { return w.test(c.Context(), job) },
+		RunE: func(c *cobra.Command, _ []string) error { return w.test(c.Context(), f) },
 	}
 	repoFlag(w, c.Flags())
 	runFlags(w, c.Flags())
 	forgeFlags(w, c.Flags())
 	formatFlag(w, c.Flags())
-	c.Flags().StringVar(&job, "from", "", "verify: measure the change of this run directory anew, into --run-dir")
+	c.Flags().StringVar(&f.from, "from", "", "verify: measure the change of this run directory anew, into --run-dir")
+	c.Flags().StringVar(&f.accepted, "accepted", "", "verify: run directory that holds the accepted tasks")
+	c.Flags().StringVar(&f.task, "task", "", "verify: which of them, by its key's first 8 digits")
 	return c
 }
 

@@ -87,7 +87,7 @@ func points(requests []string, step int) []point {
 // B50, I1-I4, I12: killed at any request, the cycle ends as if it had not been.
 func TestKilledAtEachBoundary(t *testing.T) {
 	want, requests := faultless(t, newNotes)
-	for _, p := range points(requests, 9) {
+	for _, p := range points(requests, 20) {
 		t.Run(fmt.Sprintf("%d after=%v rerun=%v %s", p.n, p.after, p.rerun, strings.ReplaceAll(requests[p.n-1], "/", ".")), func(t *testing.T) {
 			t.Parallel()
 			killed(t, newNotes, p, want)

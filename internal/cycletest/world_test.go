@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -96,7 +97,9 @@ type world struct {
 	issue  int
 	env    []string          // more for every job
 	model  map[string]string // more for jobs with a model
-	talk   bytes.Buffer      // what jobs said
+	ahead  atomic.Int64      // how far the server's clock is ahead, in seconds
+	talkMu sync.Mutex
+	talk   bytes.Buffer // what jobs said
 }
 
 // gate stands between the jobs and the server. It counts requests and can kill
@@ -165,7 +168,9 @@ func newWorld(t *testing.T, files map[string]string, title string, labels ...str
 	t.Helper()
 	w := &world{T: t, dir: t.TempDir()}
 	var err error
-	w.server, err = fakegithub.Open(fakegithub.Options{Root: filepath.Join(w.dir, "hub")})
+	w.server, err = fakegithub.Open(fakegithub.Options{Root: filepath.Join(w.dir, "hub"), Now: func() time.Time {
+		return time.Now().Add(time.Duration(w.ahead.Load()) * time.Second)
+	}})
 	w.ok(err)
 	t.Cleanup(func() { w.server.Close() })
 	address, err := w.server.Start("127.0.0.1:0")
@@ -271,6 +276,8 @@ func (r *run) step(job string, model bool, in map[string]string, args ...string)
 		r.Fatalf("running %v: %v", args, err)
 	}
 	code = cmd.ProcessState.ExitCode()
+	r.talkMu.Lock()
+	defer r.talkMu.Unlock()
 	fmt.Fprintf(&r.talk, "--- run %d.%d %s %v: exit %d\n%s%s", r.id, r.attempt, job, args, code, stderr.String(), messages(stdout.String()))
 	r.outcomes = append(r.outcomes, fmt.Sprintf("%s %d", job, code))
 	return code, stdout.Bytes()
@@ -329,11 +336,20 @@ func cannot(job string, code int) error {
 
 // accept selects and claims.
 func (r *run) accept() error {
+	if err := r.choose(); err != nil {
+		return err
+	}
+	return r.claim()
+}
+
+func (r *run) choose() error {
+	code, _ := r.step("accept", false, map[string]string{"RUN_DIR": r.workspace("accept")}, "plan", "--select")
+	return cannot("accept", code)
+}
+
+func (r *run) claim() error {
 	dir := r.workspace("accept")
 	in := map[string]string{"RUN_DIR": dir}
-	if code, _ := r.step("accept", false, in, "plan", "--select"); cannot("accept", code) != nil {
-		return cannot("accept", code)
-	}
 	code, out := r.step("accept", false, in, "govern")
 	if err := cannot("accept", code); err != nil {
 		return err
@@ -373,11 +389,19 @@ func (r *run) clone(name string) string {
 	return to
 }
 
+// transcripts lists those of earlier attempts at a task, of any run, as the
+// workflow downloads them.
+func (r *run) transcripts(key string) string {
+	files, err := filepath.Glob(filepath.Join(r.dir, "runs", "*", "build-"+key+"-*", rundir.TranscriptFile))
+	r.ok(err)
+	return strings.Join(files, ",")
+}
+
 func (r *run) build(key string) error {
 	dir := r.workspace("build-" + key)
 	in := map[string]string{"RUN_DIR": dir, "TASK": key, "ACCEPTED": r.fetch("accept", r.workspace("accepted")), "REPO": r.clone("build")}
-	if transcript := filepath.Join(r.artifact, "kept", "build-"+key); rundir.Exists(transcript) {
-		in["REPLIES"] = transcript
+	if old := r.transcripts(key); old != "" {
+		in["REPLAY"] = old
 	}
 	code, _ := r.step("build", true, in, "run", "plan", "implement", "test", "review")
 	if err := cannot("build", code); err != nil {

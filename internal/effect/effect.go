@@ -262,6 +262,7 @@ type MergePull struct {
 	Pull    int    `json:"pull"`
 	Issue   int    `json:"issue,omitempty"`
 	Head    string `json:"head"` // commit
+	Onto    string `json:"onto"` // branch that was judged
 	Base    string `json:"base"` // commit that was judged
 	Tree    string `json:"tree"` // judged tree
 	Method  string `json:"method"`

@@ -354,6 +354,9 @@ func unmoved(ctx context.Context, r Refs, pull forge.Pull, p MergePull) error {
 	if pull.State != "open" && !pull.Merged {
 		return fmt.Errorf("pull request #%d is %s: %w", p.Pull, pull.State, ErrMoved)
 	}
+	if pull.Base.Ref != p.Onto {
+		return fmt.Errorf("pull request #%d goes to %s, judged was %s: %w", p.Pull, pull.Base.Ref, p.Onto, ErrMoved)
+	}
 	if pull.Head.SHA != p.Head {
 		return fmt.Errorf("head of #%d is %s, judged was %s: %w", p.Pull, short(pull.Head.SHA), short(p.Head), ErrMoved)
 	}

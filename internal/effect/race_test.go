@@ -206,8 +206,8 @@ func TestNoVerdictNoEffect(t *testing.T) {
 		"publish with that of another":     {true, govern("p", other)},
 		"publish steps that end elsewhere": {true, govern("p", effect.PublishChange{Tree: m.Tree, Branch: "b", Steps: other.Steps})},
 		"merge without a verdict":          {false, govern("m", m)},
-		"merge another tree":               {true, govern("m", effect.MergePull{Pull: m.Pull, Head: m.Head, Base: m.Base, Tree: other.Tree, Method: "merge"})},
-		"merge onto another base":          {true, govern("m", effect.MergePull{Pull: m.Pull, Head: m.Head, Base: m.Head, Tree: m.Tree, Method: "merge"})},
+		"merge another tree":               {true, govern("m", effect.MergePull{Pull: m.Pull, Head: m.Head, Onto: "main", Base: m.Base, Tree: other.Tree, Method: "merge"})},
+		"merge onto another base":          {true, govern("m", effect.MergePull{Pull: m.Pull, Head: m.Head, Onto: "main", Base: m.Head, Tree: m.Tree, Method: "merge"})},
 	} {
 		a := w.applier()
 		if c.approved {
@@ -364,7 +364,7 @@ func TestNothingIsClosed(t *testing.T) {
 	if strings.Contains(strings.ReplaceAll(pull.Body, "`@everyone`", ""), "@everyone") {
 		t.Errorf("the body mentions somebody: %q", pull.Body)
 	}
-	w.apply(a, effect.Done, govern("m", effect.MergePull{Pull: pull.Number, Head: res[0].SHA, Base: p.Base, Tree: p.Tree, Method: "merge", Title: order, Message: order}))
+	w.apply(a, effect.Done, govern("m", effect.MergePull{Pull: pull.Number, Head: res[0].SHA, Onto: "main", Base: p.Base, Tree: p.Tree, Method: "merge", Title: order, Message: order}))
 	if i, err := w.maya.Issue(t.Context(), victim); err != nil || i.State != "open" {
 		t.Errorf("issue #%d is %s, %v, want it open", victim, i.State, err)
 	}

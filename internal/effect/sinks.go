@@ -101,6 +101,7 @@ var sinks = map[string]sink{
 
 	"MergePull.Head":    {name, maxName, "a commit"},
 	"MergePull.Base":    {name, maxName, "a commit"},
+	"MergePull.Onto":    {name, maxName, "an existing branch"},
 	"MergePull.Tree":    {name, maxName, "a tree"},
 	"MergePull.Method":  {name, maxName, "one of three words"},
 	"MergePull.Title":   {title, maxTitle, ""},

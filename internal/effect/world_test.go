@@ -188,7 +188,7 @@ func (w *world) open(text string) (effect.MergePull, policy.Approved) {
 	a := w.applier()
 	a.Approved = approved
 	res := w.apply(a, effect.Done, govern("publish-1", p))
-	return effect.MergePull{Pull: res[0].Number, Head: res[0].SHA, Base: p.Base, Tree: p.Tree, Method: "merge", Title: "Say more"}, approved
+	return effect.MergePull{Pull: res[0].Number, Head: res[0].SHA, Onto: "main", Base: p.Base, Tree: p.Tree, Method: "merge", Title: "Say more"}, approved
 }
 
 func govern(key string, p effect.Payload) effect.Effect { return effect.New(effect.Govern, key, "", p) }

@@ -174,6 +174,7 @@ type Check struct {
 	AppID       int64  `json:"app_id,omitempty"`
 	AppSlug     string `json:"app_slug,omitempty"`
 	ExternalID  string `json:"external_id,omitempty"`
+	Title       string `json:"title,omitempty"` // of its output
 	StartedAt   time.Time
 	CompletedAt time.Time
 }
@@ -210,6 +211,7 @@ type Commit struct {
 	Message   string   `json:"message"`
 	Author    User     `json:"author"`
 	Committer User     `json:"committer"`
+	Verified  bool     `json:"verified,omitempty"` // the forge vouches for the signature
 }
 
 // Ref is a git reference and the object it points at.

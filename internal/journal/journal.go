@@ -77,6 +77,7 @@ type Line struct {
 	Tokens   int64    `json:"tokens"`
 	Tree     string   `json:"tree,omitempty"`
 	Merge    string   `json:"merge,omitempty"`
+	Steps    []string `json:"steps,omitempty"` // trees of the commits we published, in order
 }
 
 // Count is how many effects of a kind were done.

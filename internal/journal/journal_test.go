@@ -91,7 +91,7 @@ func TestFlippedBytes(t *testing.T) {
 				n = i + 1
 			}
 		}
-		for _, flip := range []byte{1, 0x20, 0x80, 0xff} {
+		for _, flip := range []byte{1, 0x80} {
 			bad := bytes.Clone(log)
 			bad[at] ^= flip
 			wantBroken(t, fmt.Sprintf("byte %d ^ %#x", at, flip), bad, n)

@@ -424,3 +424,9 @@ func mentions(list []string) string {
 	sort.Strings(names)
 	return strings.Join(names, " or ")
 }
+
+// Approvals counts the people whose yes counts for exactly this tree, as rule
+// approval does.
+func Approvals(s *seed.Seed, c change.Series, f Facts) int {
+	return len(countApprovals(input{seed: s, change: c, facts: f}).given)
+}

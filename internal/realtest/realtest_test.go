@@ -71,6 +71,9 @@ func withBinary(m *testing.M) int {
 	return m.Run()
 }
 
+// TestRehearse drives each project from a labelled issue to a merged pull
+// request, in both ways there are: a second person approves, or every switch
+// for merging without one is on.
 func TestRehearse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not run: real modules take a while, and -short is set")
@@ -81,11 +84,13 @@ func TestRehearse(t *testing.T) {
 			continue
 		}
 		t.Run(p.module+"/approve", func(t *testing.T) {
+			t.Parallel() // tests of others sleep a good deal
 			r := newRepository(t, source, fmt.Sprintf(contract, "mode: propose", p.worker))
 			r.grow("--approve")
 			r.nothingMore()
 		})
 		t.Run(p.module+"/auto", func(t *testing.T) {
+			t.Parallel() // tests of others sleep a good deal
 			r := newRepository(t, source, fmt.Sprintf(contract, alone, p.alone))
 			r.grow()
 			r.nothingMore()

@@ -157,7 +157,7 @@ func (c *cycle) accept(ctx context.Context) (rundir.Run, govern.Report, error) {
 	if _, _, err := c.run(ctx, job{name: "accept", args: []string{"plan", "--select"}, inputs: in}); err != nil {
 		return rundir.Run{}, govern.Report{}, err
 	}
-	rep, err := c.govern(ctx, "accept", dir, nil)
+	rep, err := c.govern(ctx, "accept", dir, map[string]string{"EXPECT": "accept"})
 	if err != nil {
 		return rundir.Run{}, rep, err
 	}
@@ -195,8 +195,9 @@ func (c *cycle) build(ctx context.Context, t task.Task, clone string) (*rundir.D
 
 // verify measures the change anew in a fresh clone, without a model key.
 func (c *cycle) verify(ctx context.Context, t task.Task, clone string) (*rundir.Dir, error) {
-	dir := filepath.Join(c.dir, "handed", "verify-"+t.Key8())
-	in := map[string]string{"RUN_DIR": dir, "FROM": filepath.Join(c.dir, "handed", "build-"+t.Key8()), "REPO": clone}
+	dir := filepath.Join(c.dir, "verified", "verify-"+t.Key8())
+	in := map[string]string{"RUN_DIR": dir, "FROM": filepath.Join(c.dir, "handed", "build-"+t.Key8()), "REPO": clone,
+		"ACCEPTED": filepath.Join(c.dir, "accept"), "TASK": t.Key8()}
 	if _, _, err := c.run(ctx, job{name: "verify", args: []string{"test"}, inputs: in}); err != nil {
 		return nil, err
 	}
@@ -205,7 +206,8 @@ func (c *cycle) verify(ctx context.Context, t task.Task, clone string) (*rundir.
 
 // decide publishes, judges and, where nobody has to be asked, merges.
 func (c *cycle) decide(ctx context.Context) (govern.Report, error) {
-	return c.govern(ctx, "decide", filepath.Join(c.dir, "handed"), map[string]string{"DEPLOY_WORKFLOW": "deploy.yml"})
+	return c.govern(ctx, "decide", filepath.Join(c.dir, "handed"), map[string]string{"EXPECT": "build", "DEPLOY_WORKFLOW": "deploy.yml",
+		"VERIFY": filepath.Join(c.dir, "verified")})
 }
 
 // events gives the newest event file of a kind, as act and the jobs read it.

@@ -299,7 +299,7 @@ func (d *demo) deploy(ctx context.Context, c *cycle, sha string) error {
 		return fmt.Errorf("reading what deploy printed: %w", err)
 	}
 	d.step("deploy", d.now().Sub(start), "%s", rep.Message)
-	_, err = c.govern(ctx, "record", dir, nil)
+	_, err = c.govern(ctx, "record", dir, map[string]string{"EXPECT": "deploy"})
 	return err
 }
 

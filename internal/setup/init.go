@@ -162,7 +162,19 @@ func (in *initRun) close() {
 	os.RemoveAll(in.scratch)
 }
 
-func (in *initRun) say(format string, args ...any) { fmt.Fprintf(in.Out, format+"\n", args...) }
+// say prints a line, broken where a terminal would break it.
+func (in *initRun) say(format string, args ...any) {
+	for _, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		if len([]rune(line)) <= 100 || len(indent) > 50 {
+			fmt.Fprintln(in.Out, line)
+			continue
+		}
+		for i, part := range wrapped(line, 98-len(indent)) {
+			fmt.Fprintln(in.Out, indent+map[bool]string{true: "  "}[i > 0]+part)
+		}
+	}
+}
 
 // workTree is the folder that holds .git, at dir or above it.
 func workTree(dir string) (string, error) {

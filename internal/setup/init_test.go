@@ -139,6 +139,11 @@ func runInit(t *testing.T, o InitOptions) (string, error) {
 		o.Runner = redOn()
 	}
 	err := Init(t.Context(), o)
+	for _, line := range strings.Split(out.String(), "\n") {
+		if n := len([]rune(line)); n > 100 && !o.DryRun {
+			t.Errorf("a line of %d columns: %s", n, line)
+		}
+	}
 	return out.String(), err
 }
 
@@ -697,6 +702,16 @@ func TestInitOddProjectNames(t *testing.T) {
 		if s, err := seed.Parse("seed.yaml", text); err != nil || s.Mode != "propose" || s.Project.Owners[0].Handle != "ana" {
 			t.Errorf("%q: %v\n%s", name, err, text)
 		}
+	}
+}
+
+// Long names are broken over lines, not cut: a person needs the end of a path.
+func TestInitLongNames(t *testing.T) {
+	deep := strings.Repeat("folder-with-a-long-name/", 6)
+	dir := repository(t, map[string]string{"go.mod": goMod, deep + "go.mod": goMod, deep + "x/package.json": "{"})
+	out, err := runInit(t, InitOptions{Dir: dir})
+	if err != nil || !strings.Contains(out, "go.mod:3") || !strings.Contains(strings.ReplaceAll(out, "\n", ""), "package.json") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

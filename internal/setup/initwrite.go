@@ -339,7 +339,7 @@ func (in *initRun) preview(files map[string][]byte, fresh, gone []string) {
 		in.say("  %-44s %d lines", p, bytes.Count(files[p], []byte("\n")))
 		if p == seedFile {
 			for _, line := range strings.Split(strings.TrimSuffix(string(files[p]), "\n"), "\n") {
-				in.say("      %s", line)
+				fmt.Fprintf(in.Out, "      %s\n", line) // as it will stand in the file
 			}
 		}
 	}

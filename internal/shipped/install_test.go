@@ -2,6 +2,7 @@ package shipped
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // runner is a job's machine as the action's scripts see it.
@@ -57,7 +59,10 @@ func newRunner(t *testing.T, table string) *runnerBox {
 // script runs one of the action's scripts and gives its exit code and what it said.
 func (b *runnerBox) script(name string, env ...string) (int, string) {
 	b.t.Helper()
-	cmd := exec.Command("sh", filepath.Join(b.action, ".github", name))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", filepath.Join(b.action, ".github", name))
+	cmd.WaitDelay = time.Second
 	cmd.Env = append([]string{"PATH=" + strings.Join(b.path, ":"), "HOME=" + b.dir, "RUNNER_TEMP=" + b.dir, "GITHUB_OUTPUT=" + b.out,
 		"GITHUB_PATH=" + b.paths, "GITHUB_STEP_SUMMARY=" + b.summary, "GITHUB_ACTION_PATH=" + b.action, "GOFLAGS=-mod=mod",
 		"GOCACHE=" + goEnv(b.t, "GOCACHE"), "GOMODCACHE=" + goEnv(b.t, "GOMODCACHE")}, env...)
@@ -65,6 +70,9 @@ func (b *runnerBox) script(name string, env ...string) (int, string) {
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
 	var exit *exec.ExitError
+	if ctx.Err() != nil {
+		b.t.Fatalf("%s did not end: %s", name, said.String())
+	}
 	if err != nil && !errors.As(err, &exit) {
 		b.t.Fatal(err)
 	}

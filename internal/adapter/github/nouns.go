@@ -114,7 +114,7 @@ func toReview(r *gh.PullRequestReview) forge.Review {
 func toCheck(r *gh.CheckRun) forge.Check {
 	return forge.Check{
 		ID: r.GetID(), Name: r.GetName(), HeadSHA: r.GetHeadSHA(), Status: r.GetStatus(), Conclusion: r.GetConclusion(),
-		AppID: r.GetApp().GetID(), AppSlug: r.GetApp().GetSlug(), ExternalID: r.GetExternalID(),
+		AppID: r.GetApp().GetID(), AppSlug: r.GetApp().GetSlug(), ExternalID: r.GetExternalID(), Title: r.GetOutput().GetTitle(),
 		StartedAt: r.GetStartedAt().Time, CompletedAt: r.GetCompletedAt().Time,
 	}
 }
@@ -138,7 +138,7 @@ func toRef(r *gh.Reference) forge.Ref {
 func toCommit(c *gh.RepositoryCommit) forge.Commit {
 	out := forge.Commit{
 		SHA: c.GetSHA(), Tree: c.GetCommit().GetTree().GetSHA(), Message: c.GetCommit().GetMessage(),
-		Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter()),
+		Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter()), Verified: c.GetCommit().GetVerification().GetVerified(),
 	}
 	for _, p := range c.Parents {
 		out.Parents = append(out.Parents, p.GetSHA())

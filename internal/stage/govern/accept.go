@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
+	"github.com/seedbed-dev/seedbed/internal/claim"
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
 	"github.com/seedbed-dev/seedbed/internal/policy"
@@ -15,7 +14,9 @@ import (
 	"github.com/seedbed-dev/seedbed/internal/task"
 )
 
-// claims applies what plan proposed, issue by issue. A task counts as accepted
+// claims takes the issues that plan selected, and turns away those whose label
+// does not count. Of what was handed over it believes the numbers alone: the
+// effects are made anew, from the forge's records. A task counts as accepted
 // only when this run holds its lease; one that somebody else took is dropped
 // without a trace.
 func (g *governor) claims(ctx context.Context, d *rundir.Dir) ([]TaskReport, error) {
@@ -34,7 +35,7 @@ func (g *governor) claims(ctx context.Context, d *rundir.Dir) ([]TaskReport, err
 	}
 	var reports []TaskReport
 	for _, issue := range issuesOf(proposal.Effects) {
-		rep, err := g.claim(ctx, issue, proposal.Effects, tasks, d)
+		rep, err := g.oneClaim(ctx, issue, tasks, d.Run.Base.Commit)
 		if err != nil {
 			return reports, err
 		}
@@ -43,94 +44,52 @@ func (g *governor) claims(ctx context.Context, d *rundir.Dir) ([]TaskReport, err
 	return reports, nil
 }
 
-func (g *governor) claim(ctx context.Context, issue int, all []effect.Effect, tasks []task.Task, d *rundir.Dir) (TaskReport, error) {
-	rep := TaskReport{Issue: issue, State: "released", Outcome: rundir.NothingToDo}
+func (g *governor) oneClaim(ctx context.Context, issue int, tasks []task.Task, base string) (TaskReport, error) {
 	t, isTask := find(tasks, issue)
-	if isTask {
-		rep.Title, rep.task = t.Title, t
+	if !isTask {
+		return g.turnAway(ctx, issue, base)
 	}
-	s, err := g.claimSeed(ctx, t, isTask, d)
+	rep := TaskReport{Issue: issue, Title: t.Title, State: "waiting", Outcome: rundir.NothingToDo}
+	s, err := g.limitsFor(ctx, t)
 	if err != nil {
 		return rep, err
 	}
-	mine := of(issue, all)
-	for _, e := range mine {
-		if err := g.claimable(e, s); err != nil {
-			return rep, err
-		}
-	}
-	why, err := g.mayClaim(ctx, s, &t, isTask, issue)
-	if err != nil || why != "" {
-		rep.State, rep.Message = "waiting", why
+	if rep.Message, err = g.unauthorised(ctx, s, &t); err != nil || rep.Message != "" {
 		return rep, err
 	}
-	_, err = g.apply(ctx, policy.Approved{}, mine)
-	switch {
-	case errors.Is(err, effect.ErrTaken):
+	_, err = g.apply(ctx, policy.Approved{}, claim.Take(effect.Govern, s, g.in.Run, t, g.Now()))
+	if errors.Is(err, effect.ErrTaken) {
 		rep.State, rep.Message = "taken", err.Error()
 		return rep, nil
-	case err != nil:
+	}
+	rep.State, rep.Outcome, rep.task = "accepted", rundir.Succeeded, t
+	rep.Message = fmt.Sprintf("#%d accepted · lease taken · comment on #%d", issue, issue)
+	return rep, err
+}
+
+// turnAway asks the forge itself whether a label counts.
+func (g *governor) turnAway(ctx context.Context, number int, base string) (TaskReport, error) {
+	rep := TaskReport{Issue: number, State: "released", Outcome: rundir.NothingToDo}
+	s, err := g.limitsFor(ctx, task.Task{Key: task.Key("", nil, "", ""), Base: base})
+	if err != nil {
 		return rep, err
-	case isTask:
-		rep.State, rep.Outcome, rep.Message = "accepted", rundir.Succeeded, fmt.Sprintf("#%d accepted · lease taken · comment on #%d", issue, issue)
-	default:
-		rep.Outcome, rep.Message = rundir.NeedsApproval, fmt.Sprintf("#%d is not started; the comment on it says why", issue)
-	}
-	return rep, nil
-}
-
-// claimSeed is the contract a claim is made under.
-func (g *governor) claimSeed(ctx context.Context, t task.Task, isTask bool, d *rundir.Dir) (*seed.Seed, error) {
-	if !isTask {
-		t = task.Task{Key: task.Key("", nil, "", ""), Base: d.Run.Base.Commit}
-	}
-	return g.limitsFor(ctx, t)
-}
-
-// mayClaim says why the effects of a claim are not applied. A label is taken
-// off only where the forge's records, asked again, say that it does not count.
-func (g *governor) mayClaim(ctx context.Context, s *seed.Seed, t *task.Task, isTask bool, number int) (string, error) {
-	if isTask {
-		return g.unauthorised(ctx, s, t)
 	}
 	issue, err := g.Forge.Issue(ctx, number)
 	if err != nil {
-		return "", fmt.Errorf("reading issue #%d: %w", number, err)
+		return rep, fmt.Errorf("reading issue #%d: %w", number, err)
 	}
 	grant, err := g.grant(ctx, s, issue)
-	if err == nil && grant.Refusal == "" {
-		return fmt.Sprintf("#%d is approved; its label stays", number), nil
+	if err != nil {
+		return rep, err
 	}
-	return "", err
-}
-
-// claimable refuses what a claim is not made of. In the quick start the claim
-// comes from the job that also runs the repository's code.
-func (g *governor) claimable(e effect.Effect, s *seed.Seed) error {
-	ok := false
-	switch p := e.Payload.(type) {
-	case effect.TakeLease:
-		ok = p.Lease.Run == g.in.Run.ID && p.Lease.Tokens == int64(s.Budgets.Task.Tokens)
-	case effect.SetLabels:
-		ok = ourLabels(append(slices.Clone(p.Add), p.Remove...), s)
-	case effect.PutComment:
-		ok = e.Key == effect.StickyKey(p.Issue)
-	case effect.PutReaction:
-		ok = p.Content == "eyes" && p.Comment == 0
+	effects := claim.TurnAway(effect.Govern, grant, issue)
+	if len(effects) == 0 {
+		rep.Message = fmt.Sprintf("#%d is left as it is", number)
+		return rep, nil
 	}
-	if !ok {
-		return fmt.Errorf("effect %s is not for a claim: %s", e.Kind, e)
-	}
-	return nil
-}
-
-func ourLabels(labels []string, s *seed.Seed) bool {
-	for _, l := range labels {
-		if !strings.HasPrefix(l, "seed:") && !slices.Contains(s.AutomationContract.TaskLabels.Triggers, l) {
-			return false
-		}
-	}
-	return true
+	rep.Outcome, rep.Message = rundir.NeedsApproval, fmt.Sprintf("#%d %s; %s", number, grant.Refusal, grant.Hint)
+	_, err = g.apply(ctx, policy.Approved{}, effects)
+	return rep, err
 }
 
 // unauthorised asks the forge anew whether a task may be worked on, and says
@@ -215,14 +174,4 @@ func issuesOf(list []effect.Effect) []int {
 		}
 	}
 	return issues
-}
-
-func of(issue int, list []effect.Effect) []effect.Effect {
-	var mine []effect.Effect
-	for _, e := range list {
-		if e.Stage == effect.Plan && effect.IssueOf(e) == issue {
-			mine = append(mine, e)
-		}
-	}
-	return mine
 }

@@ -175,8 +175,8 @@ func (g *governor) leaseLost(ctx context.Context, t task.Task) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the lease of #%d: %w", t.Issue, err)
 	}
-	if have.Run != g.in.Run.ID {
-		return fmt.Sprintf("#%d is taken by run %d", t.Issue, have.Run), nil
+	if have.Run != g.in.Run.ID || have.Task != t.Key {
+		return fmt.Sprintf("#%d is taken by run %d for task %.8s", t.Issue, have.Run, have.Task), nil
 	}
 	return "", nil
 }
@@ -436,10 +436,15 @@ func (g *governor) release(ctx context.Context, t task.Task) error {
 	return err
 }
 
-// tokens is what the model calls of the run were charged.
+// tokens is what the model calls of the run were charged, as the run says. A
+// number that cannot be is charged at what was reserved.
 func (m *made) tokens() int64 {
 	var sum int64
+	reserved := int64(m.seed.Budgets.Task.Tokens)
 	for _, s := range m.dir.Run.Stages {
+		if s.Tokens < 0 || s.Tokens > 1<<40 {
+			return reserved
+		}
 		sum += s.Tokens
 	}
 	return sum

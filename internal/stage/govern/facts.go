@@ -27,12 +27,15 @@ type subject struct {
 	proven   bool // checks were measured in a fresh clone without a model key
 	pull     *forge.Pull
 	recorded []string // trees of our commits, in order
+	unlogged bool     // no entry of the log tells them: a publishing run was cut short
 	reported []policy.Reported
 	review   *policy.ReviewOpinion
 }
 
 // subject tells what is known of a standing pull request. What this run made
-// it knows itself; the rest comes out of the block, for what that is worth.
+// it knows itself. Which commits are ours stands in the log, whose entries are
+// chained. The block can be written by anybody who may edit the body, so it can
+// only make things worse: what it reports as green counts for nothing.
 func (o *standing) subject() subject {
 	sub := subject{agent: true, issue: o.task.Issue, risk: o.task.Spec.Risk, pull: &o.pull}
 	if o.made != nil {
@@ -42,14 +45,14 @@ func (o *standing) subject() subject {
 		}
 		return sub
 	}
-	for _, s := range o.block.Steps {
-		sub.recorded = append(sub.recorded, s.Tree)
-	}
-	if o.block.Review != "" {
+	sub.recorded, sub.unlogged = o.logged, o.logged == nil
+	if o.block.Review == "rework" {
 		sub.review = &policy.ReviewOpinion{Tree: o.block.Tree, Verdict: o.block.Review}
 	}
 	for _, r := range o.block.Reported {
-		sub.reported = append(sub.reported, policy.Reported{Command: r.Command, Base: r.Base, Head: r.Head, Passed: r.Passed, Total: r.Total})
+		if r.Head == "fail" {
+			sub.reported = append(sub.reported, policy.Reported{Command: r.Command, Base: r.Base, Head: r.Head, Passed: r.Passed, Total: r.Total})
+		}
 	}
 	return sub
 }
@@ -149,7 +152,7 @@ func (g *governor) pullFacts(ctx context.Context, f *policy.Facts, _ *seed.Seed,
 	for _, l := range p.Labels {
 		f.Loop.Paused = f.Loop.Paused || l == task.PauseLabel
 	}
-	if err := g.committers(ctx, f); err != nil {
+	if err := g.committers(ctx, f, sub.unlogged); err != nil {
 		return err
 	}
 	if err := g.reviews(ctx, f, p.Number); err != nil {
@@ -163,13 +166,17 @@ func (g *governor) pullFacts(ctx context.Context, f *policy.Facts, _ *seed.Seed,
 	return nil
 }
 
-func (g *governor) committers(ctx context.Context, f *policy.Facts) error {
+// committers asks the forge who made each commit. Where a run died before it
+// could write the log, commits that the forge itself signed for our account are
+// taken as ours: nobody else's token can make them so.
+func (g *governor) committers(ctx context.Context, f *policy.Facts, unlogged bool) error {
 	for i := range f.Commits {
 		c, err := g.Forge.Commit(ctx, f.Commits[i].SHA)
 		if err != nil {
 			return fmt.Errorf("reading commit %s: %w", short(f.Commits[i].SHA), err)
 		}
 		f.Commits[i].Author, f.Commits[i].Committer = c.Author, c.Committer
+		f.Commits[i].Recorded = f.Commits[i].Recorded || unlogged && c.Verified && c.Author.ID == g.viewer.ID
 	}
 	return nil
 }
@@ -245,17 +252,29 @@ func (g *governor) spentFacts(ctx context.Context, f *policy.Facts, s *seed.Seed
 	if !sub.agent {
 		return nil
 	}
-	log, err := g.readLog(ctx, g.logBranch(s))
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", journal.Path, err)
-	}
-	entries, err := journal.Parse(log)
-	if err != nil {
+	entries, err := g.log(ctx, s)
+	var broken *journal.Broken
+	if errors.As(err, &broken) {
 		f.LogBroken = err.Error()
 		return nil
 	}
+	if err != nil {
+		return err
+	}
 	f.Spent.DayTokens, f.Spent.DayCycles, _ = journal.Totals(entries, g.Now().Add(-24*time.Hour))
+	_, _, g.hour = journal.Totals(entries, g.Now().Add(-time.Hour))
+	g.perHour = int64(s.Budgets.EffectsPerHour)
+	f.Spent.Files, f.Spent.Lines = g.files, g.lines
 	return nil
+}
+
+// log reads and checks the log; a *journal.Broken says what is wrong with it.
+func (g *governor) log(ctx context.Context, s *seed.Seed) ([]journal.Entry, error) {
+	data, err := g.readLog(ctx, g.logBranch(s))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", journal.Path, err)
+	}
+	return journal.Parse(data)
 }
 
 // headOf gives the commit that a branch was fetched at by this run. Where

@@ -18,6 +18,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seedbed-dev/seedbed/internal/change"
@@ -86,12 +88,14 @@ type Ports struct {
 
 // Input is what a run of govern is given.
 type Input struct {
-	Dirs    []*rundir.Dir // of plan, build and verify jobs; may be empty
-	Event   forge.Event
-	Run     rundir.Run // this very job: id, attempt, link, base
-	Binary  string     // version
-	Deploy  string     // workflow file that is dispatched after a merge, or empty
-	Dispose bool       // false: only judge and say so, as for a person's pull request
+	Dirs     []*rundir.Dir // handed over by the jobs of Expect; may be empty
+	Expect   []string      // jobs whose directories are handled here: quick, accept, build, review, deploy
+	Verified []*rundir.Dir // of verify jobs, which hold no model key and start from a fresh clone
+	Event    forge.Event
+	Run      rundir.Run // this very job: id, attempt, link, base
+	Binary   string     // version
+	Deploy   string     // workflow file that is dispatched after a merge, or empty
+	Dispose  bool       // false: only judge and say so, as for a person's pull request
 }
 
 // TaskReport is what became of one task.
@@ -128,6 +132,9 @@ type governor struct {
 	trees  map[string]string           // commit -> tree
 	perms  map[string]forge.Permission // login -> permission
 	done   []effect.Result
+	// what the log and this run have used of limits that go over several tasks
+	hour, perHour int64
+	files, lines  int64
 }
 
 // Run does whatever there is to do and reports it. The error is for what no
@@ -163,24 +170,30 @@ func (g *governor) route(ctx context.Context) ([]TaskReport, error) {
 	return g.sweep(ctx)
 }
 
-// handed goes through the run directories: claims first, then changes. A
-// verify directory belongs to the change with the same task.
+// handed goes through the run directories: claims first, then changes. What a
+// directory says it is never chooses how far it is believed: the workflow says
+// which jobs it expects here, and hands over measurements apart.
 func (g *governor) handed(ctx context.Context) ([]TaskReport, error) {
 	var reports []TaskReport
 	verify := map[string]*rundir.Dir{}
-	for _, d := range g.in.Dirs {
+	for _, d := range newest(g.in.Verified) {
 		if d.Run.Job == "verify" && d.Run.Task != nil {
 			verify[d.Run.Task.Key] = d
 		}
 	}
 	for _, d := range newest(g.in.Dirs) {
-		if d.Run.Job == "verify" {
+		if !slices.Contains(g.in.Expect, d.Run.Job) {
+			reports = append(reports, TaskReport{State: "refused", Outcome: rundir.ValidationBlocked,
+				Message: fmt.Sprintf("a run directory says it is of job %q, expected was %s [integrity]", d.Run.Job, strings.Join(g.in.Expect, " or "))})
 			continue
 		}
 		done, err := g.oneDir(ctx, d, verify)
 		reports = append(reports, done...)
-		if err != nil {
+		if fatal(err) || err != nil && len(g.in.Dirs) == 1 {
 			return reports, err
+		}
+		if err != nil {
+			reports = append(reports, failedAlone(TaskReport{}, d.Run.Job, err))
 		}
 	}
 	return reports, nil
@@ -255,20 +268,21 @@ func (g *governor) apply(ctx context.Context, approved policy.Approved, list []e
 	return results, err
 }
 
-// left is how many effects this run may still make. The rolling hour across
-// runs is counted from the log by whoever judges; one run alone is held to it
-// here.
+// left is how many effects may still be made: the seed's number for an hour,
+// less what the log says was done in the last one and what this run has done.
+// Before a seed was read the default stands.
 func (g *governor) left() int64 {
-	used := int64(0)
+	limit := g.perHour
+	if limit == 0 {
+		limit = 120
+	}
 	for _, r := range g.done {
 		if r.State == effect.Done {
-			used++
+			limit--
 		}
 	}
-	return effectsPerRun - used
+	return limit - g.hour
 }
-
-const effectsPerRun = 120
 
 var errKilled = errors.New("the kill switch is set")
 

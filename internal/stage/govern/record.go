@@ -3,6 +3,8 @@ package govern
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/journal"
@@ -23,8 +25,8 @@ func (g *governor) record(ctx context.Context, d *rundir.Dir) ([]TaskReport, err
 		return nil, err
 	}
 	for _, e := range proposal.Effects {
-		if e.Stage != effect.Deploy {
-			return nil, fmt.Errorf("effect %s is not for %s", e.Kind, e.Stage)
+		if e.Stage != effect.Deploy || !recordable(e) {
+			return nil, fmt.Errorf("effect %s is not for a deployment's record: %s", e.Kind, e)
 		}
 	}
 	sha := d.Run.Base.Commit
@@ -43,4 +45,18 @@ func (g *governor) record(ctx context.Context, d *rundir.Dir) ([]TaskReport, err
 	line := journal.Line{Title: rep.Title, Outcome: string(rec.Outcome), Merge: sha}
 	key := fmt.Sprintf("deploy %s %s", sha, rec.Outcome)
 	return []TaskReport{rep}, g.enter(ctx, s, task.Task{Base: sha}, key, line)
+}
+
+// recordable says whether an effect is one of the two that a deployment may ask
+// for: a freeze of deployments, and an incident.
+func recordable(e effect.Effect) bool {
+	switch p := e.Payload.(type) {
+	case effect.SetFreeze:
+		return p.What == "deploy"
+	case effect.OpenIssue:
+		return slices.Contains(p.Labels, "incident") && !slices.ContainsFunc(p.Labels, func(l string) bool {
+			return l != "incident" && l != "page" && l != task.Proposed.Label() && !strings.HasPrefix(l, "priority:")
+		})
+	}
+	return false
 }

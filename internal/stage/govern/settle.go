@@ -29,12 +29,30 @@ func (g *governor) sweep(ctx context.Context) ([]TaskReport, error) {
 	var reports []TaskReport
 	for _, pull := range pulls {
 		rep, err := g.settle(ctx, pull, nil)
-		if err != nil {
+		if fatal(err) {
 			return reports, fmt.Errorf("pull request #%d: %w", pull.Number, err)
 		}
-		reports = append(reports, rep)
+		reports = append(reports, failedAlone(rep, fmt.Sprintf("pull request #%d", pull.Number), err))
 	}
 	return reports, g.releaseStale(ctx)
+}
+
+// fatal says whether an error is the whole run's, and not that of the one pull
+// request or task it came up with.
+func fatal(err error) bool {
+	return errors.Is(err, forge.ErrUnauthorized) || errors.Is(err, forge.ErrForbidden) || errors.Is(err, forge.ErrRateLimited) ||
+		errors.Is(err, forge.ErrUnavailable) || errors.Is(err, forge.ErrUnclear) || errors.Is(err, errKilled) ||
+		errors.Is(err, effect.ErrBudget) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// failedAlone makes a report of an error, so that one odd pull request or
+// artifact does not keep the others waiting.
+func failedAlone(rep TaskReport, what string, err error) TaskReport {
+	if err == nil {
+		return rep
+	}
+	rep.Outcome, rep.State, rep.Message = rundir.Infrastructure, "failed", fmt.Sprintf("%s: %v", what, err)
+	return rep
 }
 
 // underWay lists our open pull requests, and the merged ones whose issue is
@@ -140,10 +158,12 @@ func issueOfBranch(branch string) int {
 type standing struct {
 	pull    forge.Pull
 	block   task.Block
-	rebuilt string // why the hidden block was not believed
+	rebuilt string   // why the hidden block was not believed
+	logged  []string // trees of the commits that the log says we published
 	task    task.Task
 	seed    *seed.Seed
-	onto    string   // head of the base branch
+	main    string   // the default branch, for which we judge
+	onto    string   // its head
 	moved   []string // paths the base branch moved in since the change was made
 	series  change.Series
 	facts   policy.Facts
@@ -176,7 +196,7 @@ func (g *governor) settle(ctx context.Context, pull forge.Pull, m *made) (TaskRe
 
 // look gathers everything about a pull request anew from git and the forge.
 func (g *governor) look(ctx context.Context, pull forge.Pull, m *made) (*standing, error) {
-	o := &standing{pull: pull, made: m}
+	o := &standing{pull: pull, made: m, main: g.repo.DefaultBranch}
 	o.block, o.rebuilt = g.blockOf(pull)
 	if err := g.nameTask(ctx, o); err != nil {
 		return o, err
@@ -200,6 +220,11 @@ func (g *governor) look(ctx context.Context, pull forge.Pull, m *made) (*standin
 	}
 	if o.moved, err = g.movedSince(ctx, base, o.onto); err != nil {
 		return o, err
+	}
+	if m == nil {
+		if o.logged, err = g.loggedSteps(ctx, o.seed, pull.Number); err != nil {
+			return o, err
+		}
 	}
 	o.facts, err = g.facts(ctx, o.seed, o.series, o.subject())
 	return o, err
@@ -258,6 +283,8 @@ func (o *standing) mayNotMerge(approved policy.Approved, v policy.Verdict) strin
 	switch {
 	case !approved.MayMerge(o.series.Whole.Base.Commit, head):
 		return waitText(v)
+	case o.pull.Base.Ref != o.main:
+		return fmt.Sprintf("it now goes to %s and was judged for %s; a person sets it back, or merges it", o.pull.Base.Ref, o.main)
 	case o.pull.Draft:
 		return "it is a draft"
 	case !o.seed.AutomationContract.MergePolicy.MergeOnApproval && o.approvals() > 0:
@@ -275,15 +302,8 @@ func (o *standing) mayNotMerge(approved policy.Approved, v policy.Verdict) strin
 	return ""
 }
 
-func (o *standing) approvals() int {
-	n := 0
-	for _, r := range o.facts.Reviews {
-		if r.State == "APPROVED" && r.Tree == o.series.Whole.Head.SHA && !r.Author.Bot {
-			n++
-		}
-	}
-	return n
-}
+// approvals counts as rule approval does: people who may, at exactly this tree.
+func (o *standing) approvals() int { return policy.Approvals(o.seed, o.series, o.facts) }
 
 // notices is how people are told of a pull request that waits: the label and
 // the one comment on the issue. What is merged in the same breath says so itself.
@@ -329,7 +349,7 @@ func outcomeOf(v policy.Verdict) rundir.Outcome {
 func (g *governor) merge(ctx context.Context, o *standing, approved policy.Approved, v policy.Verdict, rep TaskReport) (TaskReport, error) {
 	results, err := g.apply(ctx, approved, []effect.Effect{
 		effect.New(effect.Govern, "merge-"+o.pull.Head.SHA, "", effect.MergePull{Pull: o.pull.Number, Issue: o.task.Issue,
-			Head: o.pull.Head.SHA, Base: o.series.Whole.Base.Commit, Tree: o.series.Whole.Head.SHA, Method: g.method(),
+			Head: o.pull.Head.SHA, Base: o.series.Whole.Base.Commit, Tree: o.series.Whole.Head.SHA, Onto: o.main, Method: g.method(),
 			Title: fmt.Sprintf("%s (#%d)", o.pull.Title, o.pull.Number)}),
 	})
 	g.pulls = nil
@@ -416,12 +436,33 @@ func (g *governor) mergedOntoOther(ctx context.Context, o *standing, merge strin
 	return fmt.Sprintf("merged onto %s, but %s was judged: look at %s", short(commit.Parents[0]), short(o.onto), strings.Join(moved, ", ")), nil
 }
 
+// loggedSteps gives the trees that the log says were published for a pull
+// request, by its opened entry.
+func (g *governor) loggedSteps(ctx context.Context, s *seed.Seed, pull int) ([]string, error) {
+	entries, err := g.log(ctx, s)
+	var broken *journal.Broken
+	if errors.As(err, &broken) {
+		return []string{}, nil // rule integrity says so; nothing is ours then
+	}
+	for _, e := range entries {
+		for _, l := range e.Tasks {
+			if l.Pull == pull && l.Outcome == "opened" {
+				return l.Steps, nil
+			}
+		}
+	}
+	return nil, err
+}
+
 func (o *standing) line(outcome, decision string) journal.Line {
 	files, added, deleted := o.series.Whole.Counts()
 	l := journal.Line{Issue: o.task.Issue, Pull: o.pull.Number, Task: o.task.Key8(), Type: o.task.Type, Title: o.task.Title,
 		Outcome: outcome, Decision: decision, Files: files, Added: added, Deleted: deleted, Tree: o.series.Whole.Head.SHA}
 	if o.made != nil {
 		l.Tokens = o.made.tokens()
+		for _, c := range o.made.series.Commits {
+			l.Steps = append(l.Steps, c.Set.Head.SHA)
+		}
 	}
 	return l
 }

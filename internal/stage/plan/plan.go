@@ -34,6 +34,7 @@ type Forge interface {
 	Permission(ctx context.Context, login string) (forge.Permission, error)
 	OpenPulls(ctx context.Context) ([]forge.Pull, error)
 	Ref(ctx context.Context, name string) (forge.Ref, error)
+	RefsUnder(ctx context.Context, prefix string) ([]forge.Ref, error)
 	File(ctx context.Context, path, ref string) (forge.File, error)
 	WorkflowRun(ctx context.Context, id int64) (forge.Run, error)
 	Viewer(ctx context.Context) (forge.User, error)

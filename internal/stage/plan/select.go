@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seedbed-dev/seedbed/internal/claim"
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
 	"github.com/seedbed-dev/seedbed/internal/journal"
@@ -16,9 +17,6 @@ import (
 	"github.com/seedbed-dev/seedbed/internal/seed"
 	"github.com/seedbed-dev/seedbed/internal/task"
 )
-
-// leaseTime is how long a lease is good for when its run cannot be asked.
-const leaseTime = 6 * time.Hour
 
 // Select gives the tasks to work on now, in order, and the effects that claim
 // them: lease, labels, acknowledgement. Effects come also with an error: a
@@ -61,7 +59,7 @@ func Select(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, o Option
 			return tasks, effects, room.full(len(tasks))
 		}
 		tasks = append(tasks, t)
-		effects = append(effects, claim(s, run, t, p.Now())...)
+		effects = append(effects, claim.Take(effect.Plan, s, run, t, p.Now())...)
 	}
 	if len(tasks) == 0 && refused {
 		return nil, effects, &ending{outcome: rundir.NeedsApproval, reason: "not_granted", message: strings.Join(reasons, "; ")}
@@ -200,20 +198,9 @@ func authority(ctx context.Context, f Forge, s *seed.Seed, issue forge.Issue) (t
 	return g.Checked(perm, edits), nil
 }
 
-// turnAway takes the label off and says why, once.
 func turnAway(g task.Grant, issue forge.Issue) turnedAway {
-	why := fmt.Sprintf("#%d %s", issue.Number, g.Refusal)
-	if g.Label == "" {
-		return turnedAway{why: why}
-	}
-	body := fmt.Sprintf("**Not started:** issue #%d %s.\n\nNothing was read by a model. Next: %s.", issue.Number, g.Refusal, g.Hint)
-	return turnedAway{why: why, effects: []effect.Effect{
-		effect.New(effect.Plan, labelKey(issue.Number, "off"), g.Refusal, effect.SetLabels{Issue: issue.Number, Remove: []string{g.Label}}),
-		effect.New(effect.Plan, effect.StickyKey(issue.Number), "says why", effect.PutComment{Issue: issue.Number, Body: body}),
-	}}
+	return turnedAway{why: fmt.Sprintf("#%d %s", issue.Number, g.Refusal), effects: claim.TurnAway(effect.Plan, g, issue)}
 }
-
-func labelKey(issue int, what string) string { return fmt.Sprintf("labels-%d-%s", issue, what) }
 
 // takenBy says who else works on the issue, or nothing. A lease whose run has
 // ended is stale and does not count.
@@ -241,13 +228,9 @@ func takenBy(ctx context.Context, p Ports, run rundir.Run, pulls []forge.Pull, i
 }
 
 func leaseHolder(ctx context.Context, p Ports, ref forge.Ref, run rundir.Run) (string, error) {
-	file, err := p.Forge.File(ctx, "lease.json", ref.SHA)
+	lease, err := readLease(ctx, p, ref)
 	if err != nil {
-		return "", fmt.Errorf("reading a lease: %w", err)
-	}
-	var lease task.Lease
-	if err := json.Unmarshal(file.Content, &lease); err != nil {
-		return "", fmt.Errorf("reading a lease: %w", err)
+		return "", err
 	}
 	if lease.Run == run.ID {
 		return "", nil // ours, from an earlier attempt
@@ -289,13 +272,20 @@ func roomFor(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, pulls [
 	if err != nil {
 		return room{}, err
 	}
+	leases, reserved, err := claimed(ctx, p, run)
+	if err != nil {
+		return room{}, err
+	}
+	open, tokens = open+leases, tokens+reserved
 	b := s.Budgets
 	best := room{b.Cycle.Tasks, fmt.Sprintf("a cycle takes %d tasks [%s]", b.Cycle.Tasks, s.At("budgets.cycle.tasks"))}
 	for _, r := range []room{
-		{b.Open.PullRequests - open, fmt.Sprintf("%d of %d pull requests are open; merge or close one [%s]", open,
+		{b.Open.PullRequests - open, fmt.Sprintf("%d of %d pull requests are open or being made; merge or close one [%s]", open,
 			b.Open.PullRequests, s.At("budgets.open.pull_requests"))},
 		{int((int64(b.Day.Tokens) - tokens) / int64(max(1, b.Task.Tokens))), fmt.Sprintf(
-			"%d of %d tokens of the last 24 hours are used and a task reserves %d [%s]", tokens, b.Day.Tokens, b.Task.Tokens, s.At("budgets.day.tokens"))},
+			"%d of %d tokens of the last 24 hours are used or reserved and a task reserves %d [%s]", tokens, b.Day.Tokens, b.Task.Tokens, s.At("budgets.day.tokens"))},
+		{b.Cycle.Tokens / max(1, b.Task.Tokens), fmt.Sprintf("a cycle has %d tokens and a task reserves %d [%s]", b.Cycle.Tokens, b.Task.Tokens,
+			s.At("budgets.cycle.tokens"))},
 		{manyIf(cycles < int64(b.Day.Cycles)), fmt.Sprintf("%d of %d cycles of the last 24 hours are used [%s]", cycles, b.Day.Cycles,
 			s.At("budgets.day.cycles"))},
 	} {
@@ -305,6 +295,44 @@ func roomFor(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, pulls [
 	}
 	best.tasks = max(0, best.tasks)
 	return best, nil
+}
+
+// claimed counts what other runs hold at this moment: their leases, and the
+// tokens reserved in them. A lease whose run has ended holds nothing.
+func claimed(ctx context.Context, p Ports, run rundir.Run) (leases int, tokens int64, err error) {
+	refs, err := p.Forge.RefsUnder(ctx, "refs/seedbed/leases/")
+	if err != nil {
+		return 0, 0, fmt.Errorf("listing leases: %w", err)
+	}
+	for _, ref := range refs {
+		lease, err := readLease(ctx, p, ref)
+		if err != nil {
+			return 0, 0, err
+		}
+		if lease.Run == run.ID {
+			continue
+		}
+		stale, err := effect.Stale(ctx, p.Forge, lease, p.Now())
+		if err != nil {
+			return 0, 0, err
+		}
+		if !stale {
+			leases, tokens = leases+1, tokens+lease.Tokens
+		}
+	}
+	return leases, tokens, nil
+}
+
+func readLease(ctx context.Context, p Ports, ref forge.Ref) (task.Lease, error) {
+	file, err := p.Forge.File(ctx, "lease.json", ref.SHA)
+	if err != nil {
+		return task.Lease{}, fmt.Errorf("reading a lease: %w", err)
+	}
+	var lease task.Lease
+	if err := json.Unmarshal(file.Content, &lease); err != nil {
+		return task.Lease{}, fmt.Errorf("reading a lease: %w", err)
+	}
+	return lease, nil
 }
 
 func manyIf(ok bool) int {
@@ -340,30 +368,4 @@ func readLog(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run) ([]byte
 		return nil, nil
 	}
 	return file.Content, err
-}
-
-// claim is what taking a task means: the lease, the label, one answer.
-func claim(s *seed.Seed, run rundir.Run, t task.Task, now time.Time) []effect.Effect {
-	lease := task.Lease{Version: task.Version, Issue: t.Issue, Task: t.Key, Run: run.ID, Attempt: run.Attempt, RunURL: run.URL,
-		Tokens: int64(s.Budgets.Task.Tokens), Taken: now.UTC().Truncate(time.Second), Expires: now.UTC().Add(leaseTime).Truncate(time.Second)}
-	return []effect.Effect{
-		effect.New(effect.Plan, fmt.Sprintf("lease-%d", t.Issue), "", effect.TakeLease{Lease: lease}),
-		effect.New(effect.Plan, labelKey(t.Issue, "working"), "", effect.SetLabels{Issue: t.Issue, Add: []string{task.Working.Label()},
-			Remove: []string{task.NeedsYou.Label(), task.Proposed.Label(), task.Approved.Label()}}),
-		effect.New(effect.Plan, effect.StickyKey(t.Issue), "acknowledges", effect.PutComment{Issue: t.Issue, Body: acknowledgement(s, run, t)}),
-		effect.New(effect.Plan, fmt.Sprintf("eyes-%d", t.Issue), "", effect.PutReaction{Issue: t.Issue, Content: "eyes"}),
-	}
-}
-
-func acknowledgement(s *seed.Seed, run rundir.Run, t task.Task) string {
-	where := "any file that is not protected"
-	if paths := s.AutomationContract.AIAccess.WritePaths; len(paths) > 0 {
-		where = "only under `" + strings.Join(paths, "`, `") + "`"
-	}
-	watch := ""
-	if run.URL != "" {
-		watch = " [Watch the run](" + run.URL + ")."
-	}
-	return fmt.Sprintf("Accepted by the label of `@%s`. I will write %s, at most %d lines and %d tokens.%s To stop: take the label off.",
-		t.ApprovedBy.Login, where, s.Budgets.Change.MaxLines, s.Budgets.Task.Tokens, watch)
 }
