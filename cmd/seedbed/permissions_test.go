@@ -51,15 +51,16 @@ deploy:
 
 // jobs are the commands of each row, as the shipped workflows run them.
 func (s *stations) jobs(row, dir string) [][]string {
-	run := func(name string) string { return filepath.Join(dir, "handed", name) }
+	in := func(parts ...string) string { return filepath.Join(append([]string{dir}, parts...)...) }
+	build, verify := in("handed", "build"), in("verified", "verify")
 	return map[string][][]string{
-		"accept": {{"plan", "--select", "--run-dir", filepath.Join(dir, "accept")}, {"govern", "--run-dir", filepath.Join(dir, "accept")}},
-		"build": {{"plan", "--task", s.key, "--accepted", filepath.Join(dir, "accept"), "--run-dir", run("build")},
-			{"implement", "--run-dir", run("build")}, {"test", "--run-dir", run("build")}, {"review", "--run-dir", run("build")}},
-		"verify": {{"test", "--from", run("build"), "--run-dir", run("verify")}},
-		"decide": {{"govern", "--run-dir", filepath.Join(dir, "handed"), "--deploy-workflow", "deploy.yml"}},
-		"deploy": {{"deploy", "--sha", s.sha, "--run-dir", filepath.Join(dir, "deploy")}},
-		"record": {{"govern", "--run-dir", filepath.Join(dir, "deploy")}},
+		"accept": {{"plan", "--select", "--run-dir", in("accept")}, {"govern", "--expect", "accept", "--run-dir", in("accept")}},
+		"build": {{"plan", "--task", s.key, "--accepted", in("accept"), "--run-dir", build},
+			{"implement", "--run-dir", build}, {"test", "--run-dir", build}, {"review", "--run-dir", build}},
+		"verify": {{"test", "--from", build, "--task", s.key, "--accepted", in("accept"), "--run-dir", verify}},
+		"decide": {{"govern", "--expect", "build", "--run-dir", in("handed"), "--verify", in("verified"), "--deploy-workflow", "deploy.yml"}},
+		"deploy": {{"deploy", "--sha", s.sha, "--run-dir", in("deploy")}},
+		"record": {{"govern", "--expect", "deploy", "--run-dir", in("deploy")}},
 	}[row]
 }
 

@@ -62,7 +62,7 @@ var values = []string{
 }
 
 // judging sits on the values: pure, or data with one place that acts.
-var judging = []string{"internal/policy", "internal/prompt", "internal/effect", "internal/check"}
+var judging = []string{"internal/policy", "internal/prompt", "internal/effect", "internal/check", "internal/claim"}
 
 // rules is the wall plan. breaks says of one import whether it breaks the rule.
 var rules = []struct {

@@ -232,7 +232,7 @@ func (r *repository) sameBytes(name string) {
 // without the change and with it.
 func (r *repository) measured() {
 	r.t.Helper()
-	found, err := filepath.Glob(filepath.Join(r.kept, "runs", "*", "handed", "verify-*", rundir.ChecksFile))
+	found, err := filepath.Glob(filepath.Join(r.kept, "runs", "*", "*", "verify-*", rundir.ChecksFile))
 	if err != nil || len(found) != 1 {
 		r.t.Fatalf("have %d records of verify, want 1 (%v)", len(found), err)
 	}

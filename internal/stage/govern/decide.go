@@ -249,13 +249,19 @@ func (g *governor) publish(ctx context.Context, m *made, approved policy.Approve
 	if err != nil {
 		return rep, err
 	}
+	g.watch(m.task.Issue, m.seed)
 	results, err := g.apply(ctx, approved, []effect.Effect{
 		effect.New(effect.Govern, "publish-"+m.task.Key+"-"+m.series.Whole.Head.SHA, "", effect.PublishChange{
 			Issue: m.task.Issue, Branch: m.task.Branch(), Onto: g.repo.DefaultBranch, Base: m.series.Whole.Base.Commit,
 			Tree: m.series.Whole.Head.SHA, Steps: steps, Title: pullTitle(m), Body: body}),
 	})
+	g.watch(0, m.seed)
 	if errors.Is(err, forge.ErrForbidden) && len(results) > 0 && results[0].SHA != "" {
 		return g.cannotOpen(ctx, m, rep, err)
+	}
+	if errors.Is(err, errHeld) {
+		rep.Outcome, rep.State, rep.Message = rundir.NeedsHuman, "waiting", err.Error()
+		return rep, g.release(ctx, m.task)
 	}
 	if err != nil || g.DryRun != nil {
 		return rep, err

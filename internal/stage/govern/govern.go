@@ -135,6 +135,8 @@ type governor struct {
 	// what the log and this run have used of limits that go over several tasks
 	hour, perHour int64
 	files, lines  int64
+	watched       int // see watch
+	triggers      []string
 }
 
 // Run does whatever there is to do and reports it. The error is for what no
@@ -284,13 +286,39 @@ func (g *governor) left() int64 {
 	return limit - g.hour
 }
 
-var errKilled = errors.New("the kill switch is set")
+var (
+	errKilled = errors.New("the kill switch is set")
+	errHeld   = errors.New("a person stopped it")
+)
 
-func (g *governor) stop(context.Context) error {
-	if g.Kill == nil || !policy.Killed(g.Kill()) {
+// stop is asked right before a batch and again before each publishing effect.
+// The issue is read anew: whoever takes the label off, closes it or holds it has
+// stopped what is under way.
+func (g *governor) stop(ctx context.Context) error {
+	if g.Kill != nil && policy.Killed(g.Kill()) {
+		return errKilled
+	}
+	if g.watched == 0 {
 		return nil
 	}
-	return errKilled
+	issue, err := g.Forge.Issue(ctx, g.watched)
+	if err != nil {
+		return fmt.Errorf("reading issue #%d: %w", g.watched, err)
+	}
+	switch {
+	case issue.State != "open":
+		return fmt.Errorf("#%d is closed: %w", g.watched, errHeld)
+	case issue.HasLabel(task.PauseLabel):
+		return fmt.Errorf("#%d carries %s: %w", g.watched, task.PauseLabel, errHeld)
+	case !slices.ContainsFunc(g.triggers, issue.HasLabel):
+		return fmt.Errorf("#%d no longer carries %s: %w", g.watched, strings.Join(g.triggers, " or "), errHeld)
+	}
+	return nil
+}
+
+// watch names the issue whose people may stop what is done next; 0 is nobody's.
+func (g *governor) watch(issue int, s *seed.Seed) {
+	g.watched, g.triggers = issue, s.AutomationContract.TaskLabels.Triggers
 }
 
 // seedAt reads and parses the contract as it is at a commit.

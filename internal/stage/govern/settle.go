@@ -347,14 +347,16 @@ func outcomeOf(v policy.Verdict) rundir.Outcome {
 // merge merges at exactly the judged head, and looks afterwards at what it was
 // merged onto: the forge compares the head alone.
 func (g *governor) merge(ctx context.Context, o *standing, approved policy.Approved, v policy.Verdict, rep TaskReport) (TaskReport, error) {
+	g.watch(o.task.Issue, o.seed)
 	results, err := g.apply(ctx, approved, []effect.Effect{
 		effect.New(effect.Govern, "merge-"+o.pull.Head.SHA, "", effect.MergePull{Pull: o.pull.Number, Issue: o.task.Issue,
 			Head: o.pull.Head.SHA, Base: o.series.Whole.Base.Commit, Tree: o.series.Whole.Head.SHA, Onto: o.main, Method: g.method(),
 			Title: fmt.Sprintf("%s (#%d)", o.pull.Title, o.pull.Number)}),
 	})
 	g.pulls = nil
+	g.watch(0, o.seed)
 	switch {
-	case errors.Is(err, effect.ErrMoved), errors.Is(err, forge.ErrConflict), errors.Is(err, forge.ErrInvalid):
+	case errors.Is(err, errHeld), errors.Is(err, effect.ErrMoved), errors.Is(err, forge.ErrConflict), errors.Is(err, forge.ErrInvalid):
 		return g.wait(ctx, o, v, err.Error(), rep)
 	case err != nil || g.DryRun != nil:
 		return rep, err
