@@ -41,9 +41,9 @@ func commands(t *testing.T) []*cobra.Command {
 
 func TestEveryFlagIsDescribedOnce(t *testing.T) {
 	meanings := map[string]string{}
-	// Words that mean each command's own thing: its effects, its jobs, its pull
+	// Words that mean each command's own thing: its effects, its jobs, its task, its pull
 	// request. A word that joins them does so knowingly.
-	several := map[string]bool{"from": true, "dir": true, "again": true, "dry-run": true, "job": true, "pull": true}
+	several := map[string]bool{"from": true, "dir": true, "again": true, "dry-run": true, "job": true, "pull": true, "task": true, "accepted": true}
 	for _, c := range commands(t) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Name == "help" {
@@ -179,18 +179,18 @@ func TestExitCodes(t *testing.T) {
 	}
 	for want, outcomes := range contract {
 		for _, o := range outcomes {
-			if have := exitCode(&ended{o}, io.Discard); have != want {
+			if have, told := exitCode(&ended{o}, io.Discard); have != want || told != "" {
 				t.Errorf("%q: have exit code %d, want %d", o, have, want)
 			}
-			if have := exitCode(fmt.Errorf("doing: %w", &failure{outcome: o, err: errors.New("x")}), io.Discard); have != want {
+			if have, told := exitCode(fmt.Errorf("doing: %w", &failure{outcome: o, err: errors.New("x")}), io.Discard); have != want || told != o {
 				t.Errorf("an error that means %q: have exit code %d, want %d", o, have, want)
 			}
 		}
 	}
-	if have := exitCode(nil, io.Discard); have != 0 {
+	if have, _ := exitCode(nil, io.Discard); have != 0 {
 		t.Errorf("no error: have exit code %d", have)
 	}
-	if have := exitCode(errors.New("a surprise"), io.Discard); have != 3 {
+	if have, _ := exitCode(errors.New("a surprise"), io.Discard); have != 3 {
 		t.Errorf("an unknown error: have exit code %d, want 3", have)
 	}
 }

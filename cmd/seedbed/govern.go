@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -160,11 +161,15 @@ func (w *world) governPorts(ctx context.Context, in govern.Input, f *governFlags
 	if err != nil {
 		return ports, err
 	}
+	ports.Forge, ports.Effects = gh, writePorts(gh)
+	if slices.Equal(in.Expect, []string{"review"}) {
+		return ports, nil // posting an opinion reads no code, and its token may not
+	}
 	repo, err := w.remoteClone(ctx)
 	if err != nil {
 		return ports, err
 	}
-	ports.Forge, ports.Clone, ports.Effects = gh, clone{w.workspace(repo)}, writePorts(gh)
+	ports.Clone = clone{w.workspace(repo)}
 	return ports, nil
 }
 

@@ -37,7 +37,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	w.close()
-	return exitCode(err, stderr)
+	code, outcome := exitCode(err, stderr)
+	if outcome != "" {
+		// best effort: the exit code says it as well
+		_ = w.outputs(outcome, "")
+	}
+	return code
 }
 
 // ended is how a command that ran to its end leaves: with an outcome that was
@@ -66,21 +71,22 @@ func usage(hint, format string, args ...any) error {
 }
 
 // exitCode prints an error that was not told yet and maps it to the contract
-// of exit codes. This is the one place that does.
-func exitCode(err error, stderr io.Writer) int {
+// of exit codes, the one place that does. The outcome is that of such an error;
+// a command that told its own leaves it empty.
+func exitCode(err error, stderr io.Writer) (int, rundir.Outcome) {
 	var end *ended
 	if err == nil {
-		return 0
+		return 0, ""
 	}
 	if errors.As(err, &end) {
-		return end.outcome.ExitCode()
+		return end.outcome.ExitCode(), ""
 	}
 	outcome, hint := classify(err)
 	fmt.Fprintf(stderr, "seedbed: %s\n", strings.TrimSpace(err.Error()))
 	if hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}
-	return outcome.ExitCode()
+	return outcome.ExitCode(), outcome
 }
 
 // binaryVersion names the build: the release's version, or the module version

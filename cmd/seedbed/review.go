@@ -52,10 +52,15 @@ func (w *world) fetchPull(ctx context.Context, pull forge.Pull) (*git.Repo, stri
 	if err != nil {
 		return nil, "", err
 	}
-	if err := bare.Fetch(ctx, fmt.Sprintf("refs/pull/%d/head", pull.Number)); err != nil {
+	onto := "refs/heads/" + pull.Base.Ref
+	if err := bare.Fetch(ctx, onto, fmt.Sprintf("refs/pull/%d/head", pull.Number)); err != nil {
 		return nil, "", err
 	}
-	base, err := bare.MergeBase(ctx, "refs/heads/"+pull.Base.Ref, pull.Head.SHA)
+	head, err := bare.Resolve(ctx, onto)
+	if err != nil {
+		return nil, "", err
+	}
+	base, err := bare.MergeBase(ctx, head, pull.Head.SHA)
 	if err != nil {
 		return nil, "", fmt.Errorf("finding where #%d began: %w", pull.Number, err)
 	}
@@ -72,7 +77,11 @@ func (w *world) reviewJob(ctx context.Context, gh *github.Client, bare *git.Repo
 		return job{}, fmt.Errorf("reading the repository: %w", err)
 	}
 	// not of the merge base: its author chose that, and it names the endpoint
-	s, err := readSeed(ctx, bare, "refs/heads/"+r.DefaultBranch)
+	main, err := bare.Resolve(ctx, "refs/heads/"+r.DefaultBranch)
+	if err != nil {
+		return job{}, err
+	}
+	s, err := readSeed(ctx, bare, main)
 	if err != nil {
 		return job{}, err
 	}

@@ -103,6 +103,7 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(` *\d+\.\ds\b`), func(s string) string { return strings.Repeat(" ", max(0, len(s)-4)) + "-.-s" }},
 	{regexp.MustCompile(`\d+\.\d s\b`), func(string) string { return "-.- s" }},
+	{regexp.MustCompile(`\d+ GitHub calls, \d+ of them writes`), func(string) string { return "N GitHub calls, N of them writes" }},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), func(string) string { return "127.0.0.1:PORT" }},
 }
 
@@ -123,8 +124,10 @@ func masked(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	want, err := os.ReadFile(golden)
 	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("masked"), []byte(text), 0o644))
 	if text != string(want) {
-		ts.Fatalf("have\n%s\nwant\n%s", text, want)
+		diff, _ := exec.Command("diff", "-u", golden, ts.MkAbs("masked")).CombinedOutput() // exit code 1: they differ
+		ts.Fatalf("%s is not as it was; -update writes it anew (- want, + have)\n%s", args[1], diff)
 	}
 }
 

@@ -84,9 +84,9 @@ func (w *world) cycle(ctx context.Context) (*cycle, error) {
 
 // jobs runs the five commands with the hand-over of cycle.yml.
 func (c *cycle) jobs(ctx context.Context) error {
-	accept, handed := filepath.Join(c.dir, "accept"), filepath.Join(c.dir, "handed")
+	accept, handed, verified := filepath.Join(c.dir, "accept"), filepath.Join(c.dir, "handed"), filepath.Join(c.dir, "verified")
 	for _, name := range jobs[:2] {
-		if _, err := c.job(ctx, name, "accept", c.dir, "RUN_DIR="+accept); err != nil {
+		if _, err := c.job(ctx, name, "accept", c.dir, "RUN_DIR="+accept, "EXPECT=accept"); err != nil {
 			return err
 		}
 	}
@@ -94,23 +94,19 @@ func (c *cycle) jobs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	build, verify := filepath.Join(handed, "build-"+key), filepath.Join(handed, "verify-"+key)
-	for _, j := range []struct{ name, row, dir, more string }{
-		{jobs[2], "build", build, "ACCEPTED=" + accept}, {jobs[3], "verify", verify, "FROM=" + build},
+	build := filepath.Join(handed, "build-"+key)
+	for _, j := range []struct{ name, row, dir, from string }{
+		{jobs[2], "build", build, ""}, {jobs[3], "verify", filepath.Join(verified, "verify-"+key), build},
 	} {
 		tree := filepath.Join(c.dir, "clone-"+j.row)
 		if err := c.clone(ctx, tree); err != nil {
 			return err
 		}
-		inputs := []string{"RUN_DIR=" + j.dir, j.more, "REPO=" + tree}
-		if j.row == "build" {
-			inputs = append(inputs, "TASK="+key)
-		}
-		if _, err := c.job(ctx, j.name, j.row, tree, inputs...); err != nil {
+		if _, err := c.job(ctx, j.name, j.row, tree, "RUN_DIR="+j.dir, "FROM="+j.from, "ACCEPTED="+accept, "TASK="+key, "REPO="+tree); err != nil {
 			return err
 		}
 	}
-	out, err := c.job(ctx, jobs[4], "decide", c.dir, "RUN_DIR="+handed)
+	out, err := c.job(ctx, jobs[4], "decide", c.dir, "RUN_DIR="+handed, "EXPECT=build", "VERIFY="+verified)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ const (
 	worker   = "worker:note"
 )
 
-// contract lets a task of one line be merged in the run that made it.
+// contract lets a task of one line be merged in the run that made it, as often
+// as is measured.
 const contract = `version: 1
 project: {name: notes}
 mode: auto
@@ -30,6 +31,7 @@ commands: {test: ["true"]}
 workers: {note: {command: "echo one more line >>notes.txt"}}
 automation_contract: {merge_policy: {allow_auto_merge: true}}
 growth: {preapproved_modules: ["**"]}
+budgets: {day: {cycles: 10000, tokens: 1000000000}, effects_per_hour: 100000}
 `
 
 // world is a fake GitHub with one repository, served by the measured program.

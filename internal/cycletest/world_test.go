@@ -349,7 +349,7 @@ func (r *run) choose() error {
 
 func (r *run) claim() error {
 	dir := r.workspace("accept")
-	in := map[string]string{"RUN_DIR": dir}
+	in := map[string]string{"RUN_DIR": dir, "EXPECT": "accept"}
 	code, out := r.step("accept", false, in, "govern")
 	if err := cannot("accept", code); err != nil {
 		return err
@@ -413,7 +413,8 @@ func (r *run) build(key string) error {
 
 func (r *run) verify(key string) error {
 	dir := r.workspace("verify-" + key)
-	in := map[string]string{"RUN_DIR": dir, "FROM": r.fetch("build-"+key, r.workspace("built")), "REPO": r.clone("verify")}
+	in := map[string]string{"RUN_DIR": dir, "FROM": r.fetch("build-"+key, r.workspace("built")), "REPO": r.clone("verify"),
+		"ACCEPTED": r.fetch("accept", r.workspace("accepted-verify")), "TASK": key}
 	code, _ := r.step("verify", false, in, "test")
 	if err := cannot("verify", code); err != nil {
 		return err
@@ -423,12 +424,12 @@ func (r *run) verify(key string) error {
 }
 
 func (r *run) decide() error {
-	handed := r.workspace("handed")
+	handed, verified := r.workspace("handed"), r.workspace("verified")
 	for _, key := range r.accepted {
 		r.fetch("build-"+key, filepath.Join(handed, "build-"+key))
-		r.fetch("verify-"+key, filepath.Join(handed, "verify-"+key))
+		r.fetch("verify-"+key, filepath.Join(verified, "verify-"+key))
 	}
-	code, _ := r.step("decide", false, map[string]string{"RUN_DIR": handed}, "govern")
+	code, _ := r.step("decide", false, map[string]string{"RUN_DIR": handed, "EXPECT": "build", "VERIFY": verified}, "govern")
 	return cannot("decide", code)
 }
 

@@ -19,6 +19,17 @@ const leaseFile = "lease.json"
 // tree is one file. A stale lease is taken over by a commit on top of it, moved
 // to without force, so that of two heirs one wins.
 func (a *Applier) takeLease(ctx context.Context, r Refs, f Files, p TakeLease, res *Result) error {
+	var err error
+	for range 3 {
+		err = a.takeOnce(ctx, r, f, p, res)
+		if !errors.Is(err, forge.ErrConflict) && !errors.Is(err, forge.ErrExists) {
+			return err
+		}
+	}
+	return err
+}
+
+func (a *Applier) takeOnce(ctx context.Context, r Refs, f Files, p TakeLease, res *Result) error {
 	ref, err := r.Ref(ctx, task.LeaseRef(p.Lease.Issue))
 	if errors.Is(err, forge.ErrNotFound) {
 		return a.claim(ctx, r, f, p.Lease, "", res)
@@ -65,7 +76,7 @@ func (a *Applier) claim(ctx context.Context, r Refs, f Files, l task.Lease, stal
 		return r.CreateRef(ctx, ref, commit)
 	}, func() (bool, error) { return pointsAt(ctx, r, ref, commit) })
 	if errors.Is(err, forge.ErrExists) || errors.Is(err, forge.ErrConflict) || errors.Is(err, forge.ErrNotFound) {
-		return lost(ctx, r, f, l, commit, res)
+		return lost(ctx, r, f, l, commit, err, res)
 	}
 	if err == nil {
 		res.SHA = commit
@@ -74,12 +85,12 @@ func (a *Applier) claim(ctx context.Context, r Refs, f Files, l task.Lease, stal
 }
 
 // lost is after a claim that the forge refused: somebody else was faster, or
-// our own first sending arrived late after all.
-func lost(ctx context.Context, r Refs, f Files, l task.Lease, commit string, res *Result) error {
+// our own first sending arrived late after all. With no lease there the refusal
+// has another reason, which is told as it is.
+func lost(ctx context.Context, r Refs, f Files, l task.Lease, commit string, refusal error, res *Result) error {
 	ref, err := r.Ref(ctx, task.LeaseRef(l.Issue))
 	if errors.Is(err, forge.ErrNotFound) {
-		res.State = Refused
-		return fmt.Errorf("#%d was taken and given back meanwhile: %w", l.Issue, ErrTaken)
+		return refusal
 	}
 	if err != nil {
 		return err

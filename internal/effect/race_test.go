@@ -143,6 +143,26 @@ func (h *heirAfterDelete) DeleteRef(ctx context.Context, name string) error {
 	return &forge.Error{Doing: "deleting", Kind: forge.ErrUnclear}
 }
 
+// A claim that is refused for another reason than a lease is tried again, and
+// then told as what it is.
+func TestLeaseRefusedForOtherReasons(t *testing.T) {
+	for _, status := range []int{409, 422} {
+		w := newWorld(t)
+		n := w.issue()
+		refusal := fakegithub.Fault{Method: "POST", Path: "/repos/acme/site/git/refs", Kind: fakegithub.FaultStatus, Status: status}
+		w.server.SetFaults(refusal)
+		results, err := w.applier().Apply(t.Context(), []effect.Effect{govern("lease", w.lease(n, w.run))})
+		if err == nil || errors.Is(err, effect.ErrTaken) || results[0].State != effect.Broken {
+			t.Errorf("%d: have %v, %s, want it told as it is", status, err, results[0].State)
+		}
+		refusal.Nth = 1
+		w.server.SetFaults(refusal)
+		if _, err := w.applier().Apply(t.Context(), []effect.Effect{govern("lease", w.lease(n, w.run))}); (err == nil) != (status == 409) {
+			t.Errorf("%d once: have %v", status, err)
+		}
+	}
+}
+
 // A reference that holds no lease stops the claim and says what to do.
 func TestLeaseRefWithoutLease(t *testing.T) {
 	w := newWorld(t)

@@ -11,7 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// action is action.yml.
+// actionFile is action.yml.
 type actionFile struct {
 	Inputs  map[string]actionInput  `yaml:"inputs"`
 	Outputs map[string]actionOutput `yaml:"outputs"`

@@ -149,7 +149,7 @@ func (r ran) text() string {
 	return b.String()
 }
 
-// ran lists the jobs that ran, sorted, without act's matrix numbers.
+// names lists the jobs that ran, sorted, without act's matrix numbers.
 func (r ran) names() []string {
 	var names []string
 	for n := range r.jobs {

@@ -12,12 +12,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// runner is a job's machine as the action's scripts see it.
+// runnerBox is a job's machine as the action's scripts see it.
 type runnerBox struct {
 	t       *testing.T
 	dir     string // RUNNER_TEMP
@@ -122,11 +124,15 @@ func otherArch() string {
 }
 
 // released serves a release folder; answer replaces what is given for the file.
-func released(t *testing.T, file []byte, answer http.HandlerFunc) (url string, asked *[]string) {
+// Asked lists the paths that were asked for.
+func released(t *testing.T, file []byte, answer http.HandlerFunc) (url string, asked func() []string) {
 	t.Helper()
-	asked = &[]string{}
+	var mu sync.Mutex
+	var paths []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*asked = append(*asked, r.URL.Path)
+		mu.Lock()
+		paths = append(paths, r.URL.Path)
+		mu.Unlock()
 		if answer != nil {
 			answer(w, r)
 			return
@@ -134,7 +140,11 @@ func released(t *testing.T, file []byte, answer http.HandlerFunc) (url string, a
 		w.Write(file)
 	}))
 	t.Cleanup(s.Close)
-	return s.URL + "/releases/download", asked
+	return s.URL + "/releases/download", func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(paths)
+	}
 }
 
 func TestInstallPinnedRelease(t *testing.T) {
@@ -147,8 +157,8 @@ func TestInstallPinnedRelease(t *testing.T) {
 	url, asked := released(t, file, nil)
 	b := newRunner(t, table)
 	code, said := b.script("install.sh", "INPUT_RELEASE_URL="+url)
-	if code != 0 || len(*asked) != 1 || (*asked)[0] != "/releases/download/v0.1.0/"+name {
-		t.Fatalf("exit %d after asking for %q: %s", code, *asked, said)
+	if code != 0 || !slices.Equal(asked(), []string{"/releases/download/v0.1.0/" + name}) {
+		t.Fatalf("exit %d after asking for %q: %s", code, asked(), said)
 	}
 	out, err := exec.Command(b.installed(), "version").CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "seedbed ") {

@@ -19,7 +19,6 @@ type scripted struct {
 	mu      sync.Mutex
 	entries []recordedReply
 	next    int
-	keys    map[string]bool // Authorization headers seen
 }
 
 type recordedReply struct {
@@ -38,7 +37,7 @@ type recordedReply struct {
 
 func newScripted(t *testing.T, recording []byte) *scripted {
 	t.Helper()
-	m := &scripted{t: t, keys: map[string]bool{}}
+	m := &scripted{t: t}
 	for _, line := range strings.Split(strings.TrimSpace(string(recording)), "\n") {
 		var e recordedReply
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
@@ -50,6 +49,8 @@ func newScripted(t *testing.T, recording []byte) *scripted {
 	m.url = server.URL + "/v1"
 	t.Cleanup(func() {
 		server.Close()
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		if m.next != len(m.entries) {
 			t.Errorf("%d of %d recorded replies were asked for", m.next, len(m.entries))
 		}
@@ -77,7 +78,6 @@ func (m *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.keys[r.Header.Get("Authorization")] = true
 	if m.next == len(m.entries) {
 		m.t.Errorf("a request after the last reply: %.2000s", prompt.String())
 		http.Error(w, `{"error":{"message":"no reply is left"}}`, http.StatusBadRequest)

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/seedbed-dev/seedbed/internal/command"
 )
 
 // BlockVersion is the version of the hidden block. Readers refuse a newer one
@@ -41,6 +43,8 @@ type Block struct {
 	Review   string         `json:"review,omitempty"`
 	Reported []BlockCommand `json:"reported,omitempty"`
 	Tokens   int64          `json:"tokens,omitempty"`
+	// Sandbox is what kept the repository's code in, for people to read again.
+	Sandbox []command.Layer `json:"sandbox,omitempty"`
 }
 
 // BlockStep is one commit: the tree it has and its subject.

@@ -46,6 +46,7 @@ func (o *standing) subject() subject {
 		return sub
 	}
 	sub.recorded, sub.unlogged = o.logged, o.logged == nil
+	sub.run.Sandbox = o.block.Sandbox
 	if o.block.Review == "rework" {
 		sub.review = &policy.ReviewOpinion{Tree: o.block.Tree, Verdict: o.block.Review}
 	}

@@ -29,6 +29,13 @@ func (g *governor) record(ctx context.Context, d *rundir.Dir) ([]TaskReport, err
 			return nil, fmt.Errorf("effect %s is not for a deployment's record: %s", e.Kind, e)
 		}
 	}
+	var applied []effect.Result
+	if _, err := d.ReadJSON(rundir.AppliedFile, &applied); err != nil {
+		return nil, err
+	}
+	if len(proposal.Effects) == 0 && !slices.ContainsFunc(applied, func(r effect.Result) bool { return r.State == effect.Done }) {
+		return nil, nil // it did nothing, so there is nothing to enter
+	}
 	sha := d.Run.Base.Commit
 	rep := TaskReport{Title: "deploy " + short(sha), State: "recorded", Outcome: rundir.Succeeded,
 		Message: fmt.Sprintf("deployment of %s recorded: %s", short(sha), rec.Message)}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/seedbed-dev/seedbed/internal/change"
 	"github.com/seedbed-dev/seedbed/internal/effect"
@@ -184,14 +185,39 @@ func (g *governor) settle(ctx context.Context, pull forge.Pull, m *made) (TaskRe
 	approved, v := policy.Judge(o.seed, o.series, o.facts)
 	g.tell(v)
 	rep.Verdict, rep.facts = &v, &o.facts
-	if _, err := g.apply(ctx, policy.Approved{}, []effect.Effect{effect.New(effect.Govern, "check-"+pull.Head.SHA, "",
-		effect.PostCheck{Report: v.Check(pull.Head.SHA)})}); err != nil {
+	if err := g.postCheck(ctx, o, v); err != nil {
 		return rep, err
 	}
 	if why := o.mayNotMerge(approved, v); why != "" {
 		return g.wait(ctx, o, v, why, rep)
 	}
 	return g.merge(ctx, o, approved, v, rep)
+}
+
+// postCheck shows the verdict at the head, unless the check there says the same
+// already: a later look knows less of how the change was made, and would only
+// take away from what the check tells.
+func (g *governor) postCheck(ctx context.Context, o *standing, v policy.Verdict) error {
+	report := v.Check(o.pull.Head.SHA)
+	for _, have := range o.facts.Checks {
+		if have.Name == report.Name && have.ExternalID != "" && have.Status == report.Status && have.Conclusion == report.Conclusion &&
+			words(have.Title) == words(report.Title) {
+			return nil
+		}
+	}
+	_, err := g.apply(ctx, policy.Approved{}, []effect.Effect{effect.New(effect.Govern, "check-"+o.pull.Head.SHA, "", effect.PostCheck{Report: report})})
+	return err
+}
+
+// words keeps letters and digits: what cleaning does to an outgoing text leaves
+// them alone.
+func words(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 // look gathers everything about a pull request anew from git and the forge.

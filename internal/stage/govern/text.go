@@ -311,7 +311,7 @@ func layers(list []command.Layer) string {
 
 func blockFor(m *made, v policy.Verdict, in Input) task.Block {
 	b := task.Block{Task: m.task.Key, Issue: m.task.Issue, Type: m.task.Type, Attempt: m.task.Attempt, Base: v.Base, Tree: v.HeadTree,
-		Policy: v.Policy, Binary: v.Binary, Risk: string(v.Risk), Tokens: m.tokens()}
+		Policy: v.Policy, Binary: v.Binary, Risk: string(v.Risk), Tokens: m.tokens(), Sandbox: m.dir.Run.Sandbox}
 	for _, c := range m.series.Commits {
 		subject, _, _ := strings.Cut(c.Message, "\n")
 		b.Steps = append(b.Steps, task.BlockStep{Tree: c.Set.Head.SHA, Subject: subject})
