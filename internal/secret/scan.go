@@ -6,9 +6,9 @@ import (
 	"iter"
 )
 
-// table finds formats by the first two bytes of their prefixes, so that
-// ordinary text is passed over at one look-up per byte.
-var table = func() (t [1 << 16][]uint8) {
+// table finds formats by the first two bytes of their prefixes.
+var table = func() map[uint16][]uint8 {
+	t := map[uint16][]uint8{}
 	for i, f := range formats {
 		pair := uint16(f.prefix[0])<<8 | uint16(f.prefix[1])
 		t[pair] = append(t[pair], uint8(i))
@@ -16,11 +16,11 @@ var table = func() (t [1 << 16][]uint8) {
 	return t
 }()
 
+// interesting has a bit for each pair in the table, so that ordinary text is
+// passed over at one look-up per byte.
 var interesting = func() (bits [1 << 10]uint64) {
-	for pair, list := range table {
-		if len(list) > 0 {
-			bits[pair/64] |= 1 << (pair % 64)
-		}
+	for pair := range table {
+		bits[pair/64] |= 1 << (pair % 64)
 	}
 	return bits
 }()
