@@ -37,6 +37,7 @@ func versionCommand(w *world) *cobra.Command {
 
 func serveCommand(w *world) *cobra.Command {
 	var root, addr, ready, faults string
+	var add []string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the fake GitHub alone, on loopback",
 		Long: `Serve runs a GitHub on loopback over real bare repositories, for act, rehearsals
@@ -46,16 +47,17 @@ events/. It ends on SIGTERM or SIGINT within a second.`,
 		Annotations: map[string]string{outcomesNote: `  0 ended by a signal
   2 bad flags
   3 the address or the folder could not be used`},
-		RunE: func(c *cobra.Command, _ []string) error { return w.serve(c.Context(), root, addr, ready, faults) },
+		RunE: func(c *cobra.Command, _ []string) error { return w.serve(c.Context(), root, addr, ready, faults, add) },
 	}
 	c.Flags().StringVar(&root, "root", "", "folder that holds everything (required)")
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:0", "loopback address to listen on")
 	c.Flags().StringVar(&ready, "ready-file", "", "write the base URL and tokens here, mode 0600, once it listens")
 	c.Flags().StringVar(&faults, "faults", "", "fault plan, JSON")
+	c.Flags().StringSliceVar(&add, "add", nil, "OWNER/NAME=DIR: add a repository, copied from a folder or a repository")
 	return c
 }
 
-func (w *world) serve(ctx context.Context, root, addr, ready, faults string) error {
+func (w *world) serve(ctx context.Context, root, addr, ready, faults string, add []string) error {
 	if root == "" {
 		return usage("seedbed serve --root DIR", "serve needs --root")
 	}
@@ -70,6 +72,9 @@ func (w *world) serve(ctx context.Context, root, addr, ready, faults string) err
 		}
 		s.SetFaults(plan...)
 	}
+	if err := populate(s, add); err != nil {
+		return errors.Join(err, s.Close())
+	}
 	address, err := s.Start(addr)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -82,6 +87,29 @@ func (w *world) serve(ctx context.Context, root, addr, ready, faults string) err
 	w.tell("fake GitHub on %s, everything under %s", address, root)
 	<-ctx.Done()
 	return s.Close()
+}
+
+// populate adds repositories, and makes sure that there is a token for a person
+// and one for workflows.
+func populate(s *fakegithub.Server, add []string) error {
+	for _, a := range add {
+		name, dir, ok := strings.Cut(a, "=")
+		owner, repo, slash := strings.Cut(name, "/")
+		if !ok || !slash {
+			return usage("for instance --add you/notes=./notes", "--add %q is not OWNER/NAME=DIR", a)
+		}
+		if err := s.AddRepository(fakegithub.Repository{Owner: owner, Name: repo, From: dir}); err != nil {
+			return err
+		}
+		if _, err := s.MintToken(fakegithub.Token{Name: owner, Kind: fakegithub.KindUser, Login: owner}); err != nil {
+			return err
+		}
+	}
+	if s.TokenNamed("actions") != "" {
+		return nil
+	}
+	_, err := s.MintToken(fakegithub.Token{Name: "actions", Kind: fakegithub.KindActions})
+	return err
 }
 
 func logCommand(w *world) *cobra.Command {

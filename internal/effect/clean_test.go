@@ -371,6 +371,22 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// B06: ten megabytes made to be slow are cut before they are looked at closely.
+func TestHugeTextIsCheap(t *testing.T) {
+	var b strings.Builder
+	for n := 1; b.Len() < 10<<20; n++ {
+		b.WriteString(strings.Repeat("`", n) + "@a ")
+	}
+	start := time.Now()
+	out := bodyText(b.String(), maxBody)
+	if len(out) > maxBody || plainMention.MatchString(withoutCode(out)) {
+		t.Errorf("%d bytes, or a mention is alive", len(out))
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
 // The hidden block of a pull request stays whole at the end of the body; one
 // anywhere else, and every other comment, is shown as text.
 func TestOwnBlockSurvives(t *testing.T) {

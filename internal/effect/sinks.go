@@ -318,8 +318,10 @@ func bodyText(text string, limit int) string {
 // sized makes a text harmless and holds it to its size. It is cut before it is
 // treated, for a cut can bring to life what stood in a code span.
 func sized(text string, limit int, treat func(string) string) string {
-	if out := treat(text); len(out) <= limit {
-		return out
+	if len(text) <= limit {
+		if out := treat(text); len(out) <= limit {
+			return out
+		}
 	}
 	for keep := limit - 128; ; keep -= max(keep/8, 1) {
 		kept := head(text, keep)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seedbed-dev/seedbed/internal/claim"
 	"github.com/seedbed-dev/seedbed/internal/effect"
@@ -57,7 +58,7 @@ func (g *governor) oneClaim(ctx context.Context, issue int, tasks []task.Task, b
 	if rep.Message, err = g.unauthorised(ctx, s, &t); err != nil || rep.Message != "" {
 		return rep, err
 	}
-	_, err = g.apply(ctx, policy.Approved{}, claim.Take(effect.Govern, s, g.in.Run, t, g.Now()))
+	err = g.takeLease(ctx, claim.Take(effect.Govern, s, g.in.Run, t, g.Now()))
 	if errors.Is(err, effect.ErrTaken) {
 		rep.State, rep.Message = "taken", err.Error()
 		return rep, nil
@@ -65,6 +66,21 @@ func (g *governor) oneClaim(ctx context.Context, issue int, tasks []task.Task, b
 	rep.State, rep.Outcome, rep.task = "accepted", rundir.Succeeded, t
 	rep.Message = fmt.Sprintf("#%d accepted · lease taken · comment on #%d", issue, issue)
 	return rep, err
+}
+
+// takeLease applies a claim. A lease that an earlier attempt took was answered
+// with a reaction then.
+func (g *governor) takeLease(ctx context.Context, effects []effect.Effect) error {
+	results, err := g.apply(ctx, policy.Approved{}, effects[:1])
+	if err != nil {
+		return err
+	}
+	rest := effects[1:]
+	if len(results) == 1 && results[0].State == effect.Already {
+		rest = slices.DeleteFunc(slices.Clone(rest), func(e effect.Effect) bool { return e.Kind == effect.ReactionPut })
+	}
+	_, err = g.apply(ctx, policy.Approved{}, rest)
+	return err
 }
 
 // turnAway asks the forge itself whether a label counts.

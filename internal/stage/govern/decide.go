@@ -144,8 +144,8 @@ func checksOf(d, verify *rundir.Dir, tree string) (*rundir.Checks, bool, error) 
 func ending(d *rundir.Dir) (rundir.Stage, bool) {
 	for _, name := range []string{"plan", "implement", "test", "review"} {
 		rec, ok := d.Run.Last(name)
-		if !ok || rec.Outcome == rundir.Succeeded {
-			continue
+		if !ok || rec.Outcome == rundir.Succeeded || name == "test" && rec.Outcome == rundir.NothingToDo {
+			continue // no command to run is no end: what was not measured asks a person
 		}
 		return rec, true
 	}
@@ -256,7 +256,7 @@ func (g *governor) publish(ctx context.Context, m *made, approved policy.Approve
 			Tree: m.series.Whole.Head.SHA, Steps: steps, Title: pullTitle(m), Body: body}),
 	})
 	g.watch(0, m.seed)
-	if errors.Is(err, forge.ErrForbidden) && len(results) > 0 && results[0].SHA != "" {
+	if mayNotOpen(err) && len(results) > 0 && results[0].SHA != "" {
 		return g.cannotOpen(ctx, m, rep, err)
 	}
 	if errors.Is(err, errHeld) {
@@ -271,6 +271,13 @@ func (g *governor) publish(ctx context.Context, m *made, approved policy.Approve
 		return rep, fmt.Errorf("reading pull request #%d: %w", results[0].Number, err)
 	}
 	return g.settle(ctx, pull, m)
+}
+
+// mayNotOpen tells the repository's setting from a permission that the job
+// lacks: of that the forge says which it is.
+func mayNotOpen(err error) bool {
+	var refused *forge.Error
+	return errors.As(err, &refused) && errors.Is(err, forge.ErrForbidden) && refused.Needs == ""
 }
 
 // cannotOpen is for repositories that do not let workflows open pull requests:

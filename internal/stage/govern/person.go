@@ -50,7 +50,7 @@ func (g *governor) judgePerson(ctx context.Context, number int) (TaskReport, err
 	g.tell(v)
 	rep.Verdict, rep.facts, rep.Outcome, rep.Message = &v, &f, personOutcome(v), string(v.Decision)
 	_, err = g.apply(ctx, policy.Approved{}, []effect.Effect{
-		effect.New(effect.Govern, effect.StickyKey(number), "", effect.PutComment{Issue: number, Body: v.Markdown(commentSize)}),
+		effect.New(effect.Govern, effect.StickyKey(number), "", effect.PutComment{Issue: number, Body: executed(pull.Fork()) + v.Markdown(commentSize)}),
 	})
 	return rep, err
 }
@@ -67,3 +67,11 @@ func personOutcome(v policy.Verdict) rundir.Outcome {
 
 // commentSize bounds a comment in bytes, below what GitHub takes.
 const commentSize = 60 << 10
+
+// executed tells a contributor from elsewhere what was done with their code.
+func executed(fork bool) string {
+	if fork {
+		return "fork: nothing executed; judged from its diff alone.\n\n"
+	}
+	return ""
+}

@@ -121,7 +121,7 @@ func openText(o *standing, v policy.Verdict) string {
 func waitText(v policy.Verdict) string {
 	var parts []string
 	if needs := v.Needs(); len(needs) > 0 {
-		parts = append(parts, "needs "+names(needs))
+		parts = append(parts, "needs an approval by "+names(needs))
 	}
 	if waits := v.Waits(); len(waits) > 0 {
 		parts = append(parts, "waits for "+names(waits))
