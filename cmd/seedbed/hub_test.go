@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -419,8 +420,8 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// asks sends one request with the first token of a ready file: asks READY STATUS
-// METHOD PATH [HEADER=VALUE...]. A header named Host is the host that is asked
+// asks sends one request as the person "you" of a ready file, or else with its
+// first token by name: asks READY STATUS METHOD PATH [HEADER=VALUE...]. A header named Host is the host that is asked
 // for.
 func asks(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
@@ -433,8 +434,11 @@ func asks(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
 	req, err := http.NewRequest(args[2], ready.BaseURL+args[3], nil)
 	ts.Check(err)
-	for _, token := range ready.Tokens {
+	names := slices.Sorted(maps.Keys(ready.Tokens))
+	if token := ready.Tokens["you"]; token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	} else if len(names) > 0 {
+		req.Header.Set("Authorization", "Bearer "+ready.Tokens[names[0]])
 	}
 	for _, h := range args[4:] {
 		name, value, _ := strings.Cut(h, "=")

@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/seedbed-dev/seedbed/internal/budget"
 	"github.com/seedbed-dev/seedbed/internal/change"
 	"github.com/seedbed-dev/seedbed/internal/effect"
 	"github.com/seedbed-dev/seedbed/internal/forge"
@@ -449,8 +450,9 @@ func (g *governor) release(ctx context.Context, t task.Task) error {
 	return err
 }
 
-// tokens is what the model calls of the run were charged, as the run says. A
-// number that cannot be is charged at what was reserved.
+// tokens is what the model calls of the run were charged: as its stages say, or
+// its ledger, which also has those of an attempt that was killed. A number that
+// cannot be is charged at what was reserved.
 func (m *made) tokens() int64 {
 	var sum int64
 	reserved := int64(m.seed.Budgets.Task.Tokens)
@@ -460,7 +462,15 @@ func (m *made) tokens() int64 {
 		}
 		sum += s.Tokens
 	}
-	return sum
+	data, err := m.dir.Read(rundir.LedgerFile)
+	if err != nil || data == nil {
+		return sum
+	}
+	ledger, err := budget.Load("task", nil, data)
+	if err != nil {
+		return reserved
+	}
+	return max(sum, ledger.Used(budget.Tokens))
 }
 
 func (m *made) line(outcome, decision string) journal.Line {

@@ -68,7 +68,7 @@ func (g *governor) underWay(ctx context.Context) ([]forge.Pull, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing branches: %w", err)
 	}
-	for _, s := range []task.State{task.Working, task.InReview} {
+	for _, s := range []task.State{task.Working, task.InReview, task.Done} {
 		issues, err := g.Forge.IssuesWithLabel(ctx, s.Label())
 		if err != nil {
 			return nil, fmt.Errorf("listing issues labelled %s: %w", s.Label(), err)
@@ -234,15 +234,22 @@ func (g *governor) look(ctx context.Context, pull forge.Pull, m *made) (*standin
 	if o.onto, err = g.headOf(ctx, g.repo.DefaultBranch); err != nil {
 		return o, err
 	}
-	if o.seed, err = g.seedAt(ctx, o.onto); err != nil || pull.Merged {
+	if o.seed, err = g.seedAt(ctx, o.onto); err != nil {
 		return o, err
 	}
-	base, err := g.Clone.MergeBase(ctx, o.onto, pull.Head.SHA)
+	began, err := g.ontoWhat(ctx, o)
+	if err != nil {
+		return o, err
+	}
+	base, err := g.Clone.MergeBase(ctx, began, pull.Head.SHA)
 	if err != nil {
 		return o, fmt.Errorf("finding where #%d began: %w", pull.Number, err)
 	}
 	if o.series, err = g.Clone.Series(ctx, base, pull.Head.SHA); err != nil {
 		return o, fmt.Errorf("reading the commits of #%d: %w", pull.Number, err)
+	}
+	if pull.Merged {
+		return o, nil // nothing is left to judge
 	}
 	if o.moved, err = g.movedSince(ctx, base, o.onto); err != nil {
 		return o, err
@@ -254,6 +261,21 @@ func (g *governor) look(ctx context.Context, pull forge.Pull, m *made) (*standin
 	}
 	o.facts, err = g.facts(ctx, o.seed, o.series, o.subject())
 	return o, err
+}
+
+// ontoWhat is the commit that a pull request is, or was, merged onto.
+func (g *governor) ontoWhat(ctx context.Context, o *standing) (string, error) {
+	if !o.pull.Merged || o.pull.MergeCommitSHA == "" {
+		return o.onto, nil
+	}
+	merge, err := g.Forge.Commit(ctx, o.pull.MergeCommitSHA)
+	if err != nil {
+		return "", fmt.Errorf("reading the merge %s: %w", short(o.pull.MergeCommitSHA), err)
+	}
+	if len(merge.Parents) == 0 {
+		return o.onto, nil
+	}
+	return merge.Parents[0], nil
 }
 
 // blockOf reads the hidden block as the hint it is: of our own account, about

@@ -175,7 +175,7 @@ func pullBody(m *made, v policy.Verdict, in Input) (string, error) {
 		b.WriteString("⚠ Your CI may not have started on this branch: if a check is missing, press **Approve and run**.\n")
 	}
 	b.WriteString("\n" + proofTable(m))
-	fmt.Fprintf(&b, "\n**Try it:** %s  **Undo:** revert the merge of these %s.\n", tryIt(m.task), count(len(m.series.Commits), "commit"))
+	fmt.Fprintf(&b, "\n**Try it:** %s  **Undo:** revert the merge (%s).\n", tryIt(m.task), count(len(m.series.Commits), "commit"))
 	fmt.Fprintf(&b, "**Not looked at:** %s.  **Needs:** %s.\n", notLooked(v), needs(v))
 	b.WriteString("\n<details><summary>Risk, budget, follow-ups, provenance</summary>\n\n")
 	b.WriteString(details(m, v, in))

@@ -33,6 +33,7 @@ type Forge interface {
 	Edits(ctx context.Context, number int) (forge.Edits, error)
 	Permission(ctx context.Context, login string) (forge.Permission, error)
 	OpenPulls(ctx context.Context) ([]forge.Pull, error)
+	PullsByHead(ctx context.Context, branch string) ([]forge.Pull, error)
 	Ref(ctx context.Context, name string) (forge.Ref, error)
 	RefsUnder(ctx context.Context, prefix string) ([]forge.Ref, error)
 	File(ctx context.Context, path, ref string) (forge.File, error)

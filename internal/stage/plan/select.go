@@ -215,7 +215,10 @@ func takenBy(ctx context.Context, p Ports, run rundir.Run, pulls []forge.Pull, i
 		}
 	}
 	if state, _ := task.StateOf(issue.Labels); state == "" {
-		return "", nil
+		return "", nil // nobody ever worked on it
+	}
+	if merged, err := mergedBy(ctx, p, issue.Number); err != nil || merged != "" {
+		return merged, err
 	}
 	ref, err := p.Forge.Ref(ctx, task.LeaseRef(issue.Number))
 	if errors.Is(err, forge.ErrNotFound) {
@@ -225,6 +228,27 @@ func takenBy(ctx context.Context, p Ports, run rundir.Run, pulls []forge.Pull, i
 		return "", fmt.Errorf("reading the lease of #%d: %w", issue.Number, err)
 	}
 	return leaseHolder(ctx, p, ref, run)
+}
+
+// mergedBy says whether the work on an issue is merged and only its end is
+// missing: a run died after the merge, and the sweep closes the issue.
+func mergedBy(ctx context.Context, p Ports, issue int) (string, error) {
+	branches, err := p.Forge.RefsUnder(ctx, fmt.Sprintf("refs/heads/seedbed/%d-", issue))
+	if err != nil {
+		return "", fmt.Errorf("looking for branches of #%d: %w", issue, err)
+	}
+	for _, b := range branches {
+		pulls, err := p.Forge.PullsByHead(ctx, strings.TrimPrefix(b.Name, "refs/heads/"))
+		if err != nil {
+			return "", fmt.Errorf("looking for the pull request of %s: %w", b.Name, err)
+		}
+		for _, pull := range pulls {
+			if pull.Merged {
+				return fmt.Sprintf("was merged by pull request #%d", pull.Number), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 func leaseHolder(ctx context.Context, p Ports, ref forge.Ref, run rundir.Run) (string, error) {
