@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -217,8 +218,13 @@ func (b Bench) names(list []string) []string {
 func (b Bench) shown(text []byte) string {
 	keep := command.NewCapture(maxShown)
 	_, _ = keep.Write(b.Redactor.Redact(text)) // never fails
-	return command.Clean(keep.Bytes(), command.DefaultWidth)
+	return took.ReplaceAllString(command.Clean(keep.Bytes(), command.DefaultWidth), "$1-.-s$2")
 }
+
+// took matches how long a test or package took, as go test and others print it.
+// It is masked because output goes into prompts: the same failure has to ask the
+// same question, so that a rerun finds the reply that was paid for.
+var took = regexp.MustCompile(`(?m)(\(|[ \t])\d+\.\d+ ?s(\)|$)`)
 
 // readInside reads a plain file below dir; links out of dir are not followed.
 func readInside(dir, path string, limit int64) ([]byte, error) {

@@ -56,7 +56,7 @@ type counting struct{ w *worker }
 
 func (c counting) Complete(ctx context.Context, req llm.Request) (llm.Reply, error) {
 	reply, err := c.w.Model.Complete(ctx, req)
-	if err == nil && reply.Usage.Known && !reply.Cached {
+	if err == nil && reply.Usage.Known { // a cached one was paid by an attempt that could not say so
 		c.w.tokens += reply.Usage.Total()
 	}
 	return reply, err

@@ -248,7 +248,7 @@ type counting struct{ r *reviewer }
 // Complete implements llm.Completer.
 func (c counting) Complete(ctx context.Context, req llm.Request) (llm.Reply, error) {
 	reply, err := c.r.Model.Complete(ctx, req)
-	if err == nil && reply.Usage.Known && !reply.Cached {
+	if err == nil && reply.Usage.Known { // a cached one was paid by an attempt that could not say so
 		c.r.tokens += reply.Usage.Total()
 	}
 	return reply, err
