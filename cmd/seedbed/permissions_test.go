@@ -264,10 +264,6 @@ var unmissed = map[string]string{
 	"record/issues":        "nothing to report after a good deployment",
 }
 
-// otherwise are permissions whose lack has an outcome of its own: the change is
-// kept as far as it goes, and a person is asked.
-var otherwise = map[string]int{"decide/pull_requests": 4}
-
 // TestPermissions runs each job with exactly its row of the trust table, which
 // is enough, and with one permission less, which is told by its name.
 func TestPermissions(t *testing.T) {
@@ -286,13 +282,9 @@ func TestPermissions(t *testing.T) {
 			t.Run(row+"/"+name, func(t *testing.T) {
 				may := maps.Clone(all)
 				may[name] = map[string]string{"write": "read", "read": "none"}[all[name]]
-				want := 3
-				if other, ok := otherwise[row+"/"+name]; ok {
-					want = other
-				}
 				code, said := s.do(t, row, may, "")
-				if code != want || !strings.Contains(said, name+": "+all[name]) {
-					t.Errorf("have exit code %d, want %d and the permission %s: %s named\n%s", code, want, name, all[name], said)
+				if code != 3 || !strings.Contains(said, name+": "+all[name]) {
+					t.Errorf("have exit code %d, want 3 and the permission %s: %s named\n%s", code, name, all[name], said)
 				}
 			})
 		}

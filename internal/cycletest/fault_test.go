@@ -1,6 +1,7 @@
 package cycletest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -215,13 +216,14 @@ func TestCancelled(t *testing.T) {
 			t.Parallel()
 			w := newNotes(t)
 			output := filepath.Join(w.dir, "output")
-			w.ok(os.WriteFile(output, nil, 0o600))
-			w.env = []string{"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + filepath.Join(w.dir, "summary"), "RUNNER_TEMP=" + w.TempDir()}
+			summary := filepath.Join(w.dir, "summary")
+			w.ok(errors.Join(os.WriteFile(output, nil, 0o600), os.WriteFile(summary, nil, 0o600)))
+			w.env = []string{"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + output, "GITHUB_STEP_SUMMARY=" + summary, "RUNNER_TEMP=" + w.TempDir()}
 			w.gate.breakAt(n, false, syscall.SIGTERM)
 			r := w.newRun()
 			job, err := r.jobs("accept")
 			if !w.gate.hasKilled() {
-				t.Skipf("request %d was never sent", n)
+				t.Fatalf("request %d was never sent: %s: %v\n%s", n, job, err, w.talk.String())
 			}
 			w.honest(r, err)
 			told, readErr := os.ReadFile(output)
