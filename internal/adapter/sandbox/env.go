@@ -112,7 +112,8 @@ func goOnline(env, host variables, at places) {
 	}
 	proxies := host["GOPROXY"]
 	if proxies == "" || holdsPassword(proxies) {
-		proxies = "https://proxy.golang.org,direct"
+		delete(env, "GOPROXY") // Go's own default
+		return
 	}
 	if at.hostGoMod != "" && at.hostGoMod != at.goMod {
 		local := url.URL{Scheme: "file", Path: filepath.Join(at.hostGoMod, "cache", "download")}
