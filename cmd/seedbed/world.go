@@ -219,8 +219,7 @@ func isLoopback(raw string) bool {
 	if err != nil {
 		return false
 	}
-	host := u.Hostname()
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	return github.Loopback(u.Hostname())
 }
 
 // localClone copies the work tree's objects into a fresh bare repository, whose

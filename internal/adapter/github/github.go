@@ -120,7 +120,7 @@ func address(what, raw string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%s: want https://HOST/PATH without user, query or fragment", what)
 	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+	if u.Scheme != "https" && !(u.Scheme == "http" && Loopback(u.Hostname())) {
 		return nil, fmt.Errorf("%s: %s://%s is neither https nor on loopback", what, u.Scheme, u.Host)
 	}
 	if !strings.HasSuffix(u.Path, "/") {
@@ -129,7 +129,9 @@ func address(what, raw string) (*url.URL, error) {
 	return u, nil
 }
 
-func loopback(host string) bool {
+// Loopback says whether a host is this machine: an address of the loopback range
+// or localhost, and not a name that merely begins like one.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
