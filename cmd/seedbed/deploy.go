@@ -13,6 +13,7 @@ import (
 	"github.com/seedbed-dev/seedbed/internal/rundir"
 	"github.com/seedbed-dev/seedbed/internal/secret"
 	"github.com/seedbed-dev/seedbed/internal/stage/deploy"
+	"github.com/seedbed-dev/seedbed/internal/task"
 )
 
 // deployFlags are deploy's own.
@@ -65,7 +66,7 @@ func (w *world) deploy(ctx context.Context, f *deployFlags) error {
 	if sha == "" {
 		return usage("pass --sha, or run on push or dispatch", "which commit? event %q names none", event.Name)
 	}
-	if stopped(w.flags.kill) {
+	if task.Killed(w.flags.kill) {
 		return &failure{outcome: rundir.NeedsHuman, err: fmt.Errorf("the kill switch is on"), hint: "clear the variable SEEDBED_KILL"}
 	}
 	gh, err := w.forge(ctx)
@@ -131,14 +132,6 @@ func pusher(e forge.Event, sha string) forge.User {
 		return e.Sender
 	}
 	return forge.User{}
-}
-
-func stopped(kill string) bool {
-	switch strings.ToLower(strings.TrimSpace(kill)) {
-	case "", "0", "false", "off":
-		return false
-	}
-	return true
 }
 
 // deployDir is where incidents are left for govern.

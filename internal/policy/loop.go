@@ -2,9 +2,9 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seedbed-dev/seedbed/internal/finding"
+	"github.com/seedbed-dev/seedbed/internal/task"
 )
 
 // judgeLoop stops agents: the kill switch, the pause label, and chains of agent
@@ -12,7 +12,7 @@ import (
 func judgeLoop(in input) Result {
 	l, limit := in.facts.Loop, in.seed.Budgets.Loop.MaxHops
 	var found []finding.Finding
-	if Killed(l.Kill) {
+	if task.Killed(l.Kill) {
 		found = append(found, finding.Finding{Severity: finding.Error, Message: "the kill switch is on (" + quoted(l.Kill) + ")",
 			Hint: "clear the variable to let agents go on", Seed: "built in", Who: "whoever may set the repository's variables"})
 	}
@@ -28,13 +28,4 @@ func judgeLoop(in input) Result {
 		return Result{Outcome: Fail, Reason: plural(len(found), "reason") + " to stop", Findings: found}
 	}
 	return Result{Outcome: Pass, Reason: fmt.Sprintf("%d of %d hops, not paused", l.Hops, limit)}
-}
-
-// Killed reads the switch: only empty, 0, false, no and off let agents run.
-func Killed(value string) bool {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "", "0", "false", "no", "off":
-		return false
-	}
-	return true
 }

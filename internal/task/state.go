@@ -1,6 +1,9 @@
 package task
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // State is where a task stands. Its label is "seed:" followed by the state.
 type State string
@@ -26,6 +29,15 @@ func (s State) Label() string { return "seed:" + string(s) }
 
 // PauseLabel stops every step on the issue or pull request that carries it.
 const PauseLabel = "seed:held"
+
+// Killed reads the kill switch: only empty, 0, false and off let agents run.
+func Killed(value string) bool {
+	switch strings.ToLower(strings.TrimSpace(value)) {
+	case "", "0", "false", "off":
+		return false
+	}
+	return true
+}
 
 // Move is something that happened to a task.
 type Move string

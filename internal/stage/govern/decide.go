@@ -53,7 +53,7 @@ func (g *governor) decide(ctx context.Context, d *rundir.Dir, verify *rundir.Dir
 	}
 	approved, verdict := policy.Judge(m.seed, m.series, m.facts)
 	g.tell(verdict)
-	rep.Verdict, rep.facts = &verdict, &m.facts
+	rep.Verdict = &verdict
 	if err := keep(d, m.facts, verdict); err != nil {
 		return rep, err
 	}

@@ -109,7 +109,6 @@ type TaskReport struct {
 	Message string          `json:"message"`
 	Merge   string          `json:"merge,omitempty"`
 	Verdict *policy.Verdict `json:"verdict,omitempty"`
-	facts   *policy.Facts
 	task    task.Task
 }
 
@@ -295,7 +294,7 @@ var (
 // The issue is read anew: whoever takes the label off, closes it or holds it has
 // stopped what is under way.
 func (g *governor) stop(ctx context.Context) error {
-	if g.Kill != nil && policy.Killed(g.Kill()) {
+	if g.Kill != nil && task.Killed(g.Kill()) {
 		return errKilled
 	}
 	if g.watched == 0 {

@@ -48,7 +48,7 @@ func (g *governor) judgePerson(ctx context.Context, number int) (TaskReport, err
 	}
 	_, v := policy.Judge(s, series, f)
 	g.tell(v)
-	rep.Verdict, rep.facts, rep.Outcome, rep.Message = &v, &f, personOutcome(v), string(v.Decision)
+	rep.Verdict, rep.Outcome, rep.Message = &v, personOutcome(v), string(v.Decision)
 	_, err = g.apply(ctx, policy.Approved{}, []effect.Effect{
 		effect.New(effect.Govern, effect.StickyKey(number), "", effect.PutComment{Issue: number, Body: executed(pull.Fork()) + v.Markdown(commentSize)}),
 	})

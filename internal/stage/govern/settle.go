@@ -184,7 +184,7 @@ func (g *governor) settle(ctx context.Context, pull forge.Pull, m *made) (TaskRe
 	}
 	approved, v := policy.Judge(o.seed, o.series, o.facts)
 	g.tell(v)
-	rep.Verdict, rep.facts = &v, &o.facts
+	rep.Verdict = &v
 	if err := g.postCheck(ctx, o, v); err != nil {
 		return rep, err
 	}

@@ -22,7 +22,7 @@ import (
 // them: lease, labels, acknowledgement. Effects come also with an error: a
 // label that may not count is taken off and said so.
 func Select(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, o Options) ([]task.Task, []effect.Effect, error) {
-	if on(o.Kill) {
+	if task.Killed(o.Kill) {
 		return nil, nil, nothing("the kill switch is set (%s)", o.Kill)
 	}
 	candidates, err := candidates(ctx, p.Forge, s, o)
@@ -68,14 +68,6 @@ func Select(ctx context.Context, p Ports, s *seed.Seed, run rundir.Run, o Option
 		return nil, effects, nothing("%s", why(reasons, s))
 	}
 	return tasks, effects, nil
-}
-
-func on(kill string) bool {
-	switch strings.ToLower(strings.TrimSpace(kill)) {
-	case "", "0", "false", "off", "no":
-		return false
-	}
-	return true
 }
 
 func why(reasons []string, s *seed.Seed) string {
