@@ -34,7 +34,8 @@ type world struct {
 	flags          common
 	runner         *runner.Runner
 	context        runner.Context
-	scratch        string    // private folder, removed at the end
+	scratch        string // private folder, removed at the end
+	client         *github.Client
 	local          *git.Repo // copy of the work tree's objects, once made
 	closers        []func()
 }
@@ -162,7 +163,12 @@ func fullName(remote string) string {
 
 // forge builds the GitHub client. Mutations are paced by one a second, as
 // GitHub asks; only a server on loopback may be spoken to faster.
+// It is made once, so that whoever asks again shares its pace and what it has
+// read.
 func (w *world) forge(ctx context.Context) (*github.Client, error) {
+	if w.client != nil {
+		return w.client, nil
+	}
 	owner, name, err := w.repository(ctx)
 	if err != nil {
 		return nil, err
@@ -171,8 +177,9 @@ func (w *world) forge(ctx context.Context) (*github.Client, error) {
 		return nil, &failure{outcome: rundir.Environment, err: errors.New("no token for GitHub"),
 			hint: "set GITHUB_TOKEN; in Actions the input token has it by default"}
 	}
-	return github.New(github.Options{BaseURL: w.apiURL(), GraphQLURL: w.flags.graphqlURL, Token: w.token(), Owner: owner, Repo: name,
+	w.client, err = github.New(github.Options{BaseURL: w.apiURL(), GraphQLURL: w.flags.graphqlURL, Token: w.token(), Owner: owner, Repo: name,
 		UserAgent: "seedbed/" + binaryVersion(), Pace: w.pace(), Sleep: w.sleep, Now: w.now})
+	return w.client, err
 }
 
 func (w *world) apiURL() string {
