@@ -113,17 +113,12 @@ func (w workspace) Paths(ctx context.Context, commit string) ([]string, error) {
 
 // Read gives a file of a commit and whether it is there.
 func (w workspace) Read(ctx context.Context, commit, path string) ([]byte, bool, error) {
-	return fileAt(ctx, w.Repo, commit, path)
+	return w.Repo.File(ctx, commit, path)
 }
 
 // clone is the workspace as govern sees it: it reads and applies, and nothing
 // of it is ever checked out.
 type clone struct{ workspace }
-
-// File gives a file of a commit and whether it is there.
-func (c clone) File(ctx context.Context, commit, path string) ([]byte, bool, error) {
-	return fileAt(ctx, c.Repo, commit, path)
-}
 
 // Apply applies a series to a commit and gives it as a change.
 func (c clone) Apply(ctx context.Context, base string, patch []byte) (change.Series, error) {

@@ -268,7 +268,7 @@ func (w *world) remoteClone(ctx context.Context) (*git.Repo, error) {
 
 // readSeed reads the contract as it is at a commit.
 func readSeed(ctx context.Context, repo *git.Repo, commit string) (*seed.Seed, error) {
-	data, found, err := fileAt(ctx, repo, commit, "seed.yaml")
+	data, found, err := repo.File(ctx, commit, "seed.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -276,20 +276,6 @@ func readSeed(ctx context.Context, repo *git.Repo, commit string) (*seed.Seed, e
 		return nil, usage("run seedbed init", "no seed.yaml at %.8s", commit)
 	}
 	return seed.Parse("seed.yaml", data)
-}
-
-func fileAt(ctx context.Context, repo *git.Repo, commit, path string) ([]byte, bool, error) {
-	tree, err := repo.Tree(ctx, commit)
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the tree of %.8s: %w", commit, err)
-	}
-	for _, e := range tree.Entries {
-		if e.Path == path {
-			data, err := repo.Blob(ctx, e.SHA)
-			return data, err == nil, err
-		}
-	}
-	return nil, false, nil
 }
 
 // sandboxFor builds the sandbox the seed asks for. A machine that has none is

@@ -36,19 +36,47 @@ func (r *Repo) Versions(ctx context.Context, head, path string) ([][]byte, error
 	defer blobs.Close()
 	var versions [][]byte
 	for _, c := range commits {
-		entry, err := r.git(ctx, "ls-tree", "-z", c, "--", path)
+		sha, err := r.blobAt(ctx, c, path)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s at %.8s: %w", path, c, err)
+			return nil, err
 		}
-		fields := strings.Fields(string(entry))
-		if len(fields) < 3 || fields[1] != "blob" {
+		if sha == "" {
 			continue // deleted here
 		}
-		data, err := blobs.Read(fields[2])
+		data, err := blobs.Read(sha)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s at %.8s: %w", path, c, err)
 		}
 		versions = append(versions, data)
 	}
 	return versions, nil
+}
+
+// File gives the content of one file of a commit and whether it is there,
+// without reading the rest of the tree.
+func (r *Repo) File(ctx context.Context, rev, path string) ([]byte, bool, error) {
+	commit, err := r.Resolve(ctx, rev)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading %s: %w", path, err)
+	}
+	sha, err := r.blobAt(ctx, commit, path)
+	if err != nil || sha == "" {
+		return nil, false, err
+	}
+	data, err := r.Blob(ctx, sha)
+	return data, err == nil, err
+}
+
+// blobAt is the object id of a file of a commit, empty when there is no file of
+// that name.
+func (r *Repo) blobAt(ctx context.Context, commit, path string) (string, error) {
+	entry, err := r.git(ctx, "ls-tree", "-z", commit, "--", path)
+	if err != nil {
+		return "", fmt.Errorf("reading %s at %.8s: %w", path, commit, err)
+	}
+	fields := strings.Fields(string(entry))
+	if len(fields) < 3 || fields[1] != "blob" {
+		return "", nil
+	}
+	return fields[2], nil
 }
